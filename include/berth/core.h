@@ -58,6 +58,7 @@ enum command_kind {
     COMMAND_POLL,
     COMMAND_RESTART,
     COMMAND_STOP_TASK,
+    COMMAND_NEW_SOURCE, /* another --desired URL: revisions start anew */
     COMMAND_RUNTIME_UP,
     COMMAND_RUNTIME_DOWN
 };
@@ -132,6 +133,7 @@ struct action {
     const char *address;
     int64_t port;
     bool accept_older; /* FETCH */
+    bool last;         /* REMOVE: the task's last container; its volumes may go too */
     char cause[160];   /* why, for plan, events and transcripts */
 };
 
@@ -207,6 +209,9 @@ struct container {
     uint64_t action;  /* the call in flight, 0 = none */
     uint64_t touched; /* id of the newest action when it was last touched: older looks are void */
     uint64_t look;    /* ACT_OBSERVE in flight for it */
+    int look_failures;
+    bool start_refused; /* the runtime said no to the last start; the look decides what follows */
+    msec pull_since;    /* when it began to wait for its image */
     bool look_needed;
     msec retry_at; /* of a call that was refused by the host, not before */
     int retries;
@@ -235,6 +240,11 @@ struct container {
 enum probe_state { PROBE_UNKNOWN, PROBE_HEALTHY, PROBE_UNHEALTHY };
 
 struct probe_fact {
+    struct probe_definition definition; /* path owned by the task */
+    const char *container_name;
+    int64_t container_port;
+    enum protocol protocol;
+    int64_t host_port;
     uint64_t action; /* in flight */
     msec next_at;
     int64_t successes, failures; /* in a row */
@@ -261,15 +271,17 @@ struct task {
     struct container *containers;
     size_t container_count;
     enum task_intent intent;
-    bool adopted;       /* found running by this agent, health unknown until checked */
-    bool counted;       /* its death was counted in backoff and deployment */
-    bool stopped_by_us; /* retire, scale-in, operator: not a failure */
-    bool restart_superseded;
+    bool adopted;          /* found running by this agent, health unknown until checked */
+    bool counted;          /* its death was counted in backoff and deployment */
+    bool sick_counted;     /* its failed health was */
+    enum blame blame;      /* what its death is evidence of */
+    bool stopped_by_us;    /* retire, scale-in, operator: not a failure */
     const char *stop_code; /* ECS: "EssentialContainerExited", "ServiceSchedulerInitiated", ... */
     char stopped_reason[REASON_MAX];
     msec created_at, running_at, healthy_at, stop_at, dead_at; /* 0 = not yet */
     msec created_wall, started_wall, stopping_wall, stopped_wall;
-    struct probe_fact probes[PUBLISH_PER_SERVICE_MAX];
+    struct probe_fact *probes; /* one per publish with a check or a port */
+    size_t probe_count;
     const char *last_status; /* as reported last, to report changes once */
     enum task_health last_health;
     struct wait wait;
@@ -282,6 +294,7 @@ enum deployment_state { DEPLOYMENT_IN_PROGRESS, DEPLOYMENT_COMPLETED, DEPLOYMENT
 struct slot {
     int64_t attempt; /* of the newest task */
     int deaths;      /* in a row */
+    int level;       /* of the exponential backoff */
     msec not_before; /* backoff */
     msec last_start;
 };
@@ -295,6 +308,7 @@ struct deployment {
     int64_t failed_tasks;
     int64_t document_revision;
     msec created_wall, updated_wall;
+    msec created_at;  /* monotonic */
     msec progress_at; /* monotonic: the last time something got better */
     bool fresh;       /* made from a fetched document: a ":latest" asks the registry once */
     bool completed_once;
@@ -337,8 +351,9 @@ struct image {
     char *name;
     enum image_state state;
     uint64_t action;
-    msec asked_at; /* when the pull in flight or the last one began */
-    msec fresh_at; /* when the registry last confirmed it, 0 = never */
+    msec asked_at;  /* when the pull in flight or the last one began */
+    msec fresh_at;  /* asked_at of the last one that the registry confirmed, -1 = never */
+    msec failed_at; /* asked_at of the last one that failed, -1 = never */
     msec retry_at;
     int attempts;
     bool pulled_once; /* by this agent, ever: for pull behaviour "once" */
@@ -437,12 +452,15 @@ struct core {
     uint64_t fetch_action;
     msec fetch_at; /* next poll */
     bool fetch_asked, fetch_accept_older;
+    uint64_t fetch_count;   /* fetches that ended, for those who wait for one */
+    int64_t revision_floor; /* of this source: a lower revision is refused */
     int fetch_failures;
     msec last_fetch_wall;          /* last time the source answered */
     char last_error[ERR_TEXT_MAX]; /* of the source or of its document; "" = fine */
 
     bool runtime_reachable;
     msec runtime_down_since;
+    bool outage; /* exits found by the next full look blame nobody */
     char runtime_error[REASON_MAX];
     uint64_t look_action; /* the full look in flight */
     msec look_at;         /* next full look */
@@ -464,6 +482,7 @@ struct core {
     uint64_t saved_version;  /* an attempt to save it has ended */
     uint64_t saving_version; /* in flight, 0 = none */
     uint64_t save_action;
+    bool save_failed;
     msec save_retry_at;
     char save_error[REASON_MAX];
 

@@ -82,11 +82,16 @@ struct observed {
     const char *asked;                     /* scoped: the container name or id that was asked for */
     struct observed_container *containers; /* scoped: none (it does not exist) or one */
     size_t count;
+    const char **unclear; /* full: names that were listed but could not be inspected */
+    size_t unclear_count;
 };
 
 struct observed *observed_new(bool full, const char *asked);
 void observed_free(struct observed *observed);
 /* Append the container of one inspect answer. -EPROTO with a message when it is not one. */
 int observed_add(struct observed *observed, const char *json, size_t len, struct err *err);
+
+/* A container that is there, but of which nothing more is known now. */
+void observed_add_unclear(struct observed *observed, const char *name);
 
 #endif
