@@ -2,13 +2,15 @@
  *
  * Reading: json_parse() refuses what cJSON lets through: duplicate keys, trailing garbage, bad
  * UTF-8, \u0000, lone surrogates, numbers that RFC 8259 does not allow (01, 1., NaN), depth above
- * JSON_DEPTH_MAX, an empty text. A UTF-8 byte order mark at the start is skipped. The message of a
- * refusal names line and column. cJSON trees stay inside the function that parsed them.
+ * JSON_DEPTH_MAX, numbers of more than 63 characters, an empty text. A UTF-8 byte order mark at
+ * the start is skipped. The message of a refusal names line and column. cJSON trees stay inside
+ * the function that parsed them.
  *
  * Lookup is case-sensitive; an explicit null means absent (ECS answers are full of them).
  *
- * Writing: struct json_writer appends to a str; it puts the commas, escapes strings and prints
- * integers exactly (cJSON prints large ones in exponent form). */
+ * Writing: struct json_writer appends to a str; it puts the commas, escapes strings (bytes that are
+ * not UTF-8 become U+FFFD) and prints integers exactly (cJSON prints large ones in exponent form).
+ * At most 31 levels deep. */
 #ifndef BERTH_JSON_H
 #define BERTH_JSON_H
 
@@ -31,7 +33,8 @@ const cJSON *json_get(const cJSON *object, const char *key); /* NULL when absent
 const char *json_string(const cJSON *object, const char *key, const char *fallback);
 int64_t json_integer(const cJSON *object, const char *key, int64_t fallback);
 bool json_bool(const cJSON *object, const char *key, bool fallback);
-/* A number node as an exact integer: 0, or -ERANGE when fractional or beyond 2^53. */
+/* A number node as an exact integer: 0, -ERANGE when fractional or not within 2^53 (from there on
+ * a double no longer tells neighbours apart), -EINVAL when it is no number. */
 int json_exact(const cJSON *number, int64_t *ret);
 
 struct json_writer {

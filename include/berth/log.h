@@ -5,8 +5,10 @@
  *
  *     log_info("event=deployment_completed", "service=%s revision=%d", name, revision);
  *
- * Formats: text ("<level> event=... key=value", with the "<N>" priority prefix when stderr is the
- * journal), logfmt (ts=... level=... event=...), json (one object per line, the pairs as members).
+ * Formats: text ("<level> event=... key=value"), logfmt (ts=... level=... event=...), json (one
+ * object per line, the pairs as members). Every line has the "<N>" priority prefix when stderr is
+ * the journal, which takes it off. Control characters become spaces. A line that repeats the last
+ * one within 5 s is held back and counted: "event=repeated times=N" precedes the next line.
  * Values with spaces, quotes or control characters: pass them through LOG_VALUE (log_quote()). */
 #ifndef BERTH_LOG_H
 #define BERTH_LOG_H

@@ -1,7 +1,8 @@
 /* str.h: build text within a bound.
  *
  * A str grows on the heap up to `max` bytes (excluding the final NUL). What does not fit is
- * dropped and `truncated` stays set, so that a caller adds freely and checks once at the end.
+ * dropped (never half a UTF-8 character), as is everything after it, and `truncated` stays set, so
+ * that a caller adds freely and checks once at the end.
  * `data` is always NUL-terminated once anything was added; str_text() never returns NULL. */
 #ifndef BERTH_STR_H
 #define BERTH_STR_H
@@ -38,5 +39,6 @@ int parse_duration_ms(const char *text, int64_t *ret_ms); /* "500ms" "30s" "5m" 
 bool str_equal(const char *a, const char *b);             /* NULL equals only NULL */
 bool str_starts(const char *text, const char *prefix);
 bool utf8_valid(const char *bytes, size_t len);
+size_t utf8_length(const char *bytes, size_t len); /* of the first character; 0 when it is bad */
 
 #endif
