@@ -10,7 +10,12 @@
  *
  * Every request has a deadline. timeout_ms covers the whole exchange; idle_ms (streams) the
  * silence between two pieces; 0 = none, allowed only for idle_ms or with on_data. Name resolution
- * never blocks the loop (CURLOPT_QUICK_EXIT, asynchronous resolver). */
+ * never blocks the loop (CURLOPT_QUICK_EXIT, asynchronous resolver).
+ *
+ * Every function may be called from inside on_data, on_open and done. After http_pool_close()
+ * nothing is sent any more: a request made then ends with -ECANCELED; none may be made once the
+ * last done() has run. Proxies of the environment (https_proxy, ...) are used for remote hosts and
+ * never for a unix socket. The process ignores SIGPIPE (libcurl leaves that to us). */
 #ifndef BERTH_HTTP_H
 #define BERTH_HTTP_H
 
@@ -39,6 +44,8 @@ typedef void (*http_done_fn)(void *ctx, const struct http_answer *answer);
 /* A piece of a streamed body (only of a 2xx answer; another status is collected as body).
  * Return false to end the stream (done gets -ECANCELED). */
 typedef bool (*http_data_fn)(void *ctx, const char *bytes, size_t len);
+/* A stream's 2xx headers have arrived; the first piece may be far away. */
+typedef void (*http_open_fn)(void *ctx);
 
 struct http_call {
     const char *method;      /* "GET" when NULL */
@@ -54,6 +61,7 @@ struct http_call {
     int redirects_max; /* 0 = follow none; https never to http */
     msec timeout_ms, connect_timeout_ms, idle_ms;
     http_data_fn on_data;
+    http_open_fn on_open; /* may be NULL; only with on_data */
     http_done_fn done;
     void *ctx;
 };
