@@ -5,14 +5,14 @@
 #include "agent/base/json_scan.h"
 #include "berth/json.h"
 
-int json_parse(const char *text, size_t len, cJSON **ret, struct err *err)
+static int parse_text(const char *text, size_t len, bool nul_allowed, cJSON **ret, struct err *err)
 {
     static const char mark[] = "\xEF\xBB\xBF";
     if (len >= 3 && memcmp(text, mark, 3) == 0) {
         text += 3;
         len -= 3;
     }
-    int rc = json_scan(text, len, err);
+    int rc = json_scan(text, len, nul_allowed, err);
     if (rc < 0)
         return rc;
 
@@ -21,6 +21,16 @@ int json_parse(const char *text, size_t len, cJSON **ret, struct err *err)
         return err_say(err, -EINVAL, "the JSON parser refused a text of %zu bytes", len);
     *ret = json;
     return 0;
+}
+
+int json_parse(const char *text, size_t len, cJSON **ret, struct err *err)
+{
+    return parse_text(text, len, false, ret, err);
+}
+
+int json_parse_answer(const char *text, size_t len, cJSON **ret, struct err *err)
+{
+    return parse_text(text, len, true, ret, err);
 }
 
 void json_cleanup(cJSON **json)

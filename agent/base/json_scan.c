@@ -32,6 +32,7 @@ struct scan {
     struct scan_key *keys; /* of all open objects, innermost last */
     size_t key_count, key_capacity;
     struct arena decoded; /* keys with escapes */
+    bool nul_allowed;
     struct err *err;
 };
 
@@ -180,7 +181,7 @@ static int scan_unicode(struct scan *scan, const char *start, unsigned *ret)
     int rc = scan_unit(scan, &high);
     if (rc < 0)
         return rc;
-    if (high == 0)
+    if (high == 0 && !scan->nul_allowed)
         return scan_refuse(scan, start, "\\u0000 is not allowed: it would end the text early");
     *ret = high;
     if (!is_high_surrogate(high) && !is_low_surrogate(high))
@@ -294,7 +295,9 @@ static int scan_key(struct scan *scan)
         rc = scan_string(scan, &decoded, &escaped);
         ASSERT(rc == 0 && !decoded.truncated); /* no escape is shorter than what it stands for */
         key.len = decoded.len;
-        key.bytes = arena_strndup(&scan->decoded, str_text(&decoded), decoded.len);
+        char *bytes = arena_alloc(&scan->decoded, decoded.len);
+        memcpy(bytes, str_text(&decoded), decoded.len); /* may hold a NUL */
+        key.bytes = bytes;
     }
     keys_push(scan, key);
     return 0;
@@ -420,9 +423,11 @@ static int scan_value(struct scan *scan)
     return rc;
 }
 
-int json_scan(const char *text, size_t len, struct err *err)
+int json_scan(const char *text, size_t len, bool nul_allowed, struct err *err)
 {
-    struct scan scan = { .text = text, .at = text, .end = text + len, .err = err };
+    struct scan scan = {
+        .text = text, .at = text, .end = text + len, .nul_allowed = nul_allowed, .err = err
+    };
     scan_space(&scan);
     int rc = scan.at == scan.end ? err_say(err, -EINVAL, "the text is empty") : scan_value(&scan);
     if (rc == 0 && scan.at < scan.end)

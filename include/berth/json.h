@@ -26,6 +26,9 @@
 #define JSON_INTEGER_MAX ((int64_t)1 << 53)
 
 int json_parse(const char *text, size_t len, cJSON **ret, struct err *err); /* cJSON_Delete */
+/* The same for answers of the runtime, where \u0000 is taken and ends its string: a health check
+ * that prints a NUL byte must not make its own container unreadable. */
+int json_parse_answer(const char *text, size_t len, cJSON **ret, struct err *err);
 void json_cleanup(cJSON **json);
 
 /* Lenient getters for answers of the runtime: a wrong type or absence gives the fallback. */

@@ -27,6 +27,12 @@
 #define LABEL_GENERATION "io.berth.generation"
 #define LABEL_SLOT "io.berth.slot"
 #define LABEL_ATTEMPT "io.berth.attempt"
+/* ECS's own, so that existing tools recognise tasks. */
+#define LABEL_ECS_CLUSTER "com.amazonaws.ecs.cluster"
+#define LABEL_ECS_CONTAINER "com.amazonaws.ecs.container-name"
+#define LABEL_ECS_TASK_ARN "com.amazonaws.ecs.task-arn"
+#define LABEL_ECS_FAMILY "com.amazonaws.ecs.task-definition-family"
+#define LABEL_ECS_REVISION "com.amazonaws.ecs.task-definition-version"
 /* What a restarted agent must know of a container whose document it no longer has. */
 #define LABEL_ESSENTIAL "io.berth.essential"       /* "true" or "false" */
 #define LABEL_DEPENDS_ON "io.berth.depends-on"     /* "db:HEALTHY,cache:START" */
@@ -56,7 +62,7 @@ struct observed_container {
     enum runtime_state state;
     bool started; /* the runtime knows a start time: it ran at least once */
     int64_t pid;
-    int64_t exit_code;
+    int64_t exit_code; /* -1 when the runtime does not say */
     bool oom_killed;
     const char *error; /* the runtime's State.Error or "" */
     int64_t created_wall_ms, started_wall_ms, finished_wall_ms;
@@ -67,7 +73,8 @@ struct observed_container {
     size_t port_count;
 
     /* From labels; "" or -1 when absent or unreadable. */
-    const char *host, *cluster, *service, *one_off, *task_id, *container_name, *definition;
+    const char *host, *cluster, *service, *one_off, *task_id, *container_name;
+    const char *definition; /* "family:revision" */
     const char *digest_hex;
     int64_t generation, slot, attempt;
     bool essential;
@@ -82,6 +89,7 @@ struct observed {
     const char *asked;                     /* scoped: the container name or id that was asked for */
     struct observed_container *containers; /* scoped: none (it does not exist) or one */
     size_t count;
+    size_t capacity;      /* of containers, for observed_add() */
     const char **unclear; /* full: names that were listed but could not be inspected */
     size_t unclear_count;
 };
