@@ -26,6 +26,7 @@ void http_easy_prepare(struct http_request *request, const struct http_call *cal
     CURL *easy = request->easy = curl_easy_init();
     ASSERT(easy != NULL);
     request->peer = http_peer_name(call);
+    request->once = call->once;
     request->on_data = call->on_data;
     request->on_open = call->on_open;
     request->done = call->done;
@@ -62,6 +63,11 @@ static void easy_prepare_peer(CURL *easy, const struct http_call *call)
     (void)curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)call->redirects_max);
     if (call->ca_file && call->ca_file[0])
         (void)curl_easy_setopt(easy, CURLOPT_CAINFO, call->ca_file);
+    if (call->once) {
+        (void)curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+        (void)curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+        (void)curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    }
     if (call->unix_socket) {
         (void)curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, call->unix_socket);
         (void)curl_easy_setopt(easy, CURLOPT_PROXY, "");
@@ -154,6 +160,10 @@ static size_t easy_on_body(char *bytes, size_t size, size_t count, void *ctx)
     str_add_len(&request->received, bytes, len);
     if (!request->received.truncated)
         return len;
+    if (request->once) {
+        http_request_decide(request, 0, "");
+        return 0;
+    }
     char why[80];
     (void)snprintf(why, sizeof why, "the answer is longer than %zu bytes", request->received.max);
     http_request_decide(request, -EFBIG, why);

@@ -71,6 +71,7 @@ struct http_request {
     struct http_head head;
     struct str received;
     bool opened;
+    bool once;
 };
 
 struct http_pool {

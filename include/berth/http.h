@@ -59,6 +59,9 @@ struct http_call {
     const char *ca_file;                           /* NULL or "": the system's bundle */
     size_t body_max;   /* a longer answer is -EFBIG; 0 = HTTP_BODY_MAX */
     int redirects_max; /* 0 = follow none; https never to http */
+    /* For probes: a new connection that is closed afterwards, straight to the address whatever
+     * the environment's proxies, and a body beyond body_max is cut off instead of -EFBIG. */
+    bool once;
     msec timeout_ms, connect_timeout_ms, idle_ms;
     http_data_fn on_data;
     http_open_fn on_open; /* may be NULL; only with on_data */
