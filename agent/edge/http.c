@@ -9,6 +9,7 @@
 #include "berth/http.h"
 #include "berth/memory.h"
 
+static void request_explain(struct http_request *request, CURLcode code);
 static void pool_on_pump(uv_timer_t *timer);
 static void pool_attend(struct http_request *request);
 static void pool_finish(struct http_pool *pool);
@@ -68,7 +69,7 @@ void http_request_decide(struct http_request *request, int rc, const char *why)
         return;
     request->ending = true;
     request->rc = rc;
-    (void)snprintf(request->error, sizeof request->error, "%s", why);
+    (void)snprintf(request->why, sizeof request->why, "%s", why);
     http_pump(request->pool);
 }
 
@@ -81,10 +82,20 @@ void http_request_finish(struct http_request *request, CURLcode code)
     if (!request->ending) {
         request->ending = true;
         request->rc = http_code_to_rc(code, os_errno);
+        request_explain(request, code);
     }
-    if (request->rc < 0 && !request->error[0])
-        (void)snprintf(request->error, sizeof request->error, "%s", curl_easy_strerror(code));
     request_end(request, status);
+}
+
+/* libcurl's text for a failed connection speaks of its own URL ("runtime port 80"), not of the
+ * socket, and not of the reason. */
+static void request_explain(struct http_request *request, CURLcode code)
+{
+    char reason[128];
+    const char *text = request->curl_error[0] ? request->curl_error : curl_easy_strerror(code);
+    if (code == CURLE_COULDNT_CONNECT)
+        text = strerror_r(-request->rc, reason, sizeof reason);
+    (void)snprintf(request->why, sizeof request->why, "%s", text);
 }
 
 struct http_pool *http_pool_open(uv_loop_t *loop)
@@ -187,7 +198,7 @@ static void request_end(struct http_request *request, long status)
     http_head_end(&request->head, (int64_t)time(NULL));
     char error[CURL_ERROR_SIZE + 512] = "";
     if (request->rc < 0)
-        (void)snprintf(error, sizeof error, "%s: %s", request->peer, request->error);
+        (void)snprintf(error, sizeof error, "%s: %s", request->peer, request->why);
     request->done(request->ctx, &(struct http_answer){
                                     .rc = request->rc,
                                     .status = request->rc < 0 ? 0 : status,

@@ -44,7 +44,7 @@ void http_easy_prepare(struct http_request *request, const struct http_call *cal
     (void)curl_easy_setopt(
         easy, CURLOPT_CONNECTTIMEOUT_MS,
         (long)(call->connect_timeout_ms ? call->connect_timeout_ms : CONNECT_TIMEOUT_MS));
-    (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->error);
+    (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->curl_error);
     (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, easy_on_header);
     (void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, easy_on_body);

@@ -64,9 +64,10 @@ struct http_request {
     uv_timer_t idle;
     msec idle_ms;
     bool paused, held; /* wanted; libcurl really holds a piece back */
-    bool ending;       /* rc and error are decided; the pump ends it */
+    bool ending;       /* rc and why are decided; the pump ends it */
     int rc;
-    char error[CURL_ERROR_SIZE];
+    char why[CURL_ERROR_SIZE];        /* one half-sentence, when rc < 0 */
+    char curl_error[CURL_ERROR_SIZE]; /* libcurl writes it at any time */
 
     struct http_head head;
     struct str received;
