@@ -20,8 +20,9 @@ struct container_identity {
     msec default_stop_timeout_ms; /* where the container definition has none */
 };
 
-/* Append the create body. publish may be NULL; its ports of this container are bound to the host
- * (the way to publish until the kernel does it). cgroup_parent may be NULL. */
+/* Append the create body; `out` must have room for it (check `truncated`). Labels of the document
+ * that begin with "io.berth." are left out. publish may be NULL; its ports of this container are
+ * bound to the host (the way to publish until the kernel does it). cgroup_parent may be NULL. */
 void render_create(const struct task_definition *definition, size_t container,
                    const struct container_identity *identity, const struct publish *publish,
                    size_t publish_count, const char *cgroup_parent, struct str *out);
@@ -30,6 +31,10 @@ void render_create(const struct task_definition *definition, size_t container,
  * runtime allows, always the same for the same input, at most 120 long. */
 void render_container_name(const char *group, const char *container, const char *task_id,
                            char ret[128]);
+/* "berth-<first 12 of the task id>-<volume>": a volume of the task's own, to be removed with the
+ * task's last container (the runtime removes only anonymous ones by itself). */
+#define RENDER_VOLUME_MAX 300
+void render_volume_name(const char *task_id, const char *volume, char ret[RENDER_VOLUME_MAX]);
 /* "arn:aws:ecs:<region>:<account>:task/<cluster>/<task id>", shaped like ECS's; region "local",
  * account "000000000000" on hosts that have none. */
 void render_task_arn(const char *cluster, const char *task_id, char ret[512]);
