@@ -20,6 +20,7 @@
 #include "berth/str.h"
 
 struct store;
+/* text: "" or one sentence that names the file. */
 typedef void (*store_done_fn)(void *ctx, int rc, const char *text);
 
 struct stored_document {
@@ -30,8 +31,8 @@ struct stored_document {
 
 /* Creates the directory when missing and takes its lock. -EBUSY: the text names the other pid. */
 int store_open(uv_loop_t *loop, const char *directory, struct store **ret, struct err *err);
-void store_close(struct store *store, void (*on_closed)(void *ctx),
-                 void *ctx); /* waits for saves */
+/* Waits for the saves under way and queued, then gives the lock back. */
+void store_close(struct store *store, void (*on_closed)(void *ctx), void *ctx);
 
 /* At start, synchronously. A damaged file is set aside and reported as absent. */
 void store_load_document(struct store *store, struct stored_document *ret);
@@ -44,12 +45,17 @@ void store_save_document(struct store *store, const char *bytes, size_t len, con
 void store_save_memory(struct store *store, const struct memory *memory, store_done_fn done,
                        void *ctx);
 
-/* Read the host id, or decide and keep it: configured, else machine-id, else random. */
+/* Who this host is: configured, else what was decided before (the file host-id), else machine-id,
+ * else random; what was decided is kept. A configured id that differs from the one kept replaces
+ * it, with a warning in the log. Blocks for a small file write: for the start. */
 int store_host_id(struct store *store, const char *configured, char *ret, size_t size,
                   struct err *err);
 
-/* flock on "<path>.lock", held until the process ends. -EBUSY: the text names the other pid. */
+/* flock on "<path>.lock", held until the process ends. -EBUSY: the text names the other pid and
+ * begins with `what` ("runtime unix:///run/docker.sock"). */
 int lock_take(const char *path, const char *what, struct err *err);
+/* The same, held until *ret_fd is closed. */
+int lock_open(const char *path, const char *what, int *ret_fd, struct err *err);
 
 /* text <-> struct memory, for tests and fuzzing */
 void memory_render(const struct memory *memory, struct str *out);
