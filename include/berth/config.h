@@ -2,7 +2,8 @@
  *
  * Precedence: flag > environment > file (berth.conf, then conf.d/ in name order) > default; the
  * origin of each value is kept for `berth config`. Pure: the caller reads files and environment
- * and feeds text; config_finish() checks what only makes sense together.
+ * and feeds text, weakest first, as a later call always wins; config_finish() checks what only
+ * makes sense together. A call that fails leaves the value it names as it was.
  *
  * A bad value is a terminal configuration error (exit code 5): the message names origin, key,
  * value and what is allowed. Durations are written "500ms", "30s", "5m", "1h"; a bare number
@@ -19,6 +20,7 @@
 #include "berth/limits.h"
 
 struct json_writer;
+struct str;
 
 enum pull_behavior { PULL_DEFAULT, PULL_ALWAYS, PULL_ONCE, PULL_PREFER_CACHED };
 const char *pull_behavior_name(enum pull_behavior behavior);
@@ -56,24 +58,42 @@ struct config_set {
 void config_init(struct config_set *set); /* defaults */
 void config_release(struct config_set *set);
 
-/* One KEY=VALUE text (a file). Later calls win. Unknown BERTH_ keys are errors. */
+/* One KEY=VALUE text (a file): "#" begins a comment line, the space around key and value goes, as
+ * does one pair of quotes around the value. Later lines and calls win. Unknown keys are errors. */
 int config_read_text(struct config_set *set, const char *text, const char *origin, struct err *err);
-/* getenv-like lookup for every key that has one; DOCKER_HOST stands in for BERTH_RUNTIME. */
+/* getenv-like lookup for every key; an empty variable counts as absent, as systemd and shells
+ * cannot unset one. DOCKER_HOST stands in for BERTH_RUNTIME, but only while that is the default. */
 int config_read_environment(struct config_set *set, const char *(*lookup)(const char *name),
                             struct err *err);
 /* One flag, "--poll-interval" and its value. -ENOENT when there is no such flag. */
 int config_read_flag(struct config_set *set, const char *flag, const char *value, struct err *err);
-/* Checks across values; expands {cluster} and {host} in URLs once host_id is known. */
+/* Checks across values; expands {cluster} and {host} in URLs. Without a host_id yet, {host} stays:
+ * call it again once the id is known. */
 int config_finish(struct config_set *set, struct err *err);
 
 /* {"BERTH_CLUSTER": {"value": ..., "origin": ...}, ...}; values of userinfo in URLs redacted. */
 void config_render(const struct config_set *set, struct json_writer *writer);
 
-/* The table, for --help and the man page. */
+enum config_kind {
+    CONFIG_TEXT,     /* char[] */
+    CONFIG_BEHAVIOR, /* enum pull_behavior */
+    CONFIG_DURATION, /* msec */
+    CONFIG_NUMBER,   /* int64_t */
+};
+
+/* The table: it drives parsing, checking, rendering, --help and the man page. */
 struct config_row {
     const char *flag, *key, *argument, *help;
-    const char *fallback; /* default as text */
+    const char *fallback; /* default as text; "" = none, or found out at start */
+    enum config_kind kind;
+    size_t offset, size;              /* in struct config; size of char[] */
+    int64_t min, max;                 /* durations in ms */
+    bool (*check)(const char *value); /* CONFIG_TEXT; NULL = anything */
+    const char *allowed;              /* what check() takes, for messages */
+    bool url;                         /* placeholders are expanded, userinfo is redacted */
 };
 const struct config_row *config_rows(size_t *ret_count);
+/* The value of one row as text ("5m", "3", "prefer-cached"), as config_render() shows it. */
+void config_value_text(const struct config *config, const struct config_row *row, struct str *out);
 
 #endif
