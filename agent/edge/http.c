@@ -14,7 +14,7 @@ static void pool_on_pump(uv_timer_t *timer);
 static void pool_attend(struct http_request *request);
 static void pool_finish(struct http_pool *pool);
 static void pool_on_closed(uv_handle_t *handle);
-static void request_end(struct http_request *request, long status);
+static void request_end(struct http_request *request);
 static void request_on_closed(uv_handle_t *handle);
 
 struct http_request *http_send(struct http_pool *pool, const struct http_call *call)
@@ -76,15 +76,14 @@ void http_request_decide(struct http_request *request, int rc, const char *why)
 /* libcurl is done with it. Runs from the loop, outside of libcurl. */
 void http_request_finish(struct http_request *request, CURLcode code)
 {
-    long status = 0, os_errno = 0;
-    (void)curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+    long os_errno = 0;
     (void)curl_easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &os_errno);
     if (!request->ending) {
         request->ending = true;
         request->rc = http_code_to_rc(code, os_errno);
         request_explain(request, code);
     }
-    request_end(request, status);
+    request_end(request);
 }
 
 /* libcurl's text for a failed connection speaks of its own URL ("runtime port 80"), not of the
@@ -147,7 +146,7 @@ static void pool_on_pump(uv_timer_t *timer)
 static void pool_attend(struct http_request *request)
 {
     if (request->ending) {
-        request_end(request, 0);
+        request_end(request);
         return;
     }
     if (!request->multi) {
@@ -188,9 +187,11 @@ void http_handle_closed(struct http_pool *pool)
 }
 
 /* The only place where done() is called. */
-static void request_end(struct http_request *request, long status)
+static void request_end(struct http_request *request)
 {
     struct http_pool *pool = request->pool;
+    long status = 0;
+    (void)curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
     http_loop_remove(request);
     *(request->previous ? &request->previous->next : &pool->first) = request->next;
     *(request->next ? &request->next->previous : &pool->last) = request->previous;
