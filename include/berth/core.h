@@ -210,10 +210,14 @@ struct container {
     uint64_t touched; /* id of the newest action when it was last touched: older looks are void */
     uint64_t look;    /* ACT_OBSERVE in flight for it */
     int look_failures;
+    uint64_t seen_by;   /* the full look that last listed it */
     bool start_refused; /* the runtime said no to the last start; the look decides what follows */
+    bool create_lost;   /* a create without an answer: absence means it never happened */
+    msec exited_at;     /* monotonic */
     msec pull_since;    /* when it began to wait for its image */
     bool look_needed;
-    msec retry_at; /* of a call that was refused by the host, not before */
+    bool look_again; /* a hint came while a look was in flight */
+    msec retry_at;   /* of a call that was refused by the host, not before */
     int retries;
 
     char runtime_id[65];
@@ -263,6 +267,8 @@ struct task {
     struct arena arena;
     char id[TASK_ID_LEN + 1];
     char *service;                            /* "" for one-off tasks */
+    struct service_fact *owner;               /* NULL for one-off tasks */
+    struct task *service_next;                /* in owner->tasks */
     char *one_off;                            /* "" for service tasks */
     char *definition_name;                    /* "web:7" */
     const struct task_definition *definition; /* in the current document, or NULL */
@@ -297,6 +303,7 @@ struct slot {
     int level;       /* of the exponential backoff */
     msec not_before; /* backoff */
     msec last_start;
+    struct task *keeper; /* newest task that is meant to stay; indexed anew by every plan */
 };
 
 struct deployment {
@@ -327,7 +334,10 @@ struct service_fact {
     char stop_first_reason[160];
     int64_t minimum, maximum; /* effective bounds */
     int64_t running, pending, healthy, live, old_live;
-    struct wait wait; /* why it is not where it should be */
+    struct wait wait;               /* why it is not where it should be */
+    struct task *tasks, *last_task; /* oldest first; indexed anew by every plan */
+    msec unwell_since;
+    msec warned_at; /* of the last event that said it is not well */
     struct service_fact *next;
 };
 
@@ -452,6 +462,7 @@ struct core {
     uint64_t fetch_action;
     msec fetch_at; /* next poll */
     bool fetch_asked, fetch_accept_older;
+    bool accept_any;        /* the source changed: its first document sets the revision */
     uint64_t fetch_count;   /* fetches that ended, for those who wait for one */
     int64_t revision_floor; /* of this source: a lower revision is refused */
     int fetch_failures;

@@ -1,0 +1,479 @@
+/* service.c: one service moved towards its document: count, create, retire, judge. The order is
+ * the policy. */
+#include "inside.h"
+
+#define STALL_SAID_AFTER SECONDS(30)
+#define UNWELL_SAID_EVERY MINUTES(5)
+
+/* ------------------------------------------------------------------ what the host can do */
+
+static const struct port_mapping *fixed_port(const struct task_definition *definition)
+{
+    for (size_t i = 0; i < definition->container_count; i++) {
+        const struct container_definition *container = &definition->containers[i];
+        for (size_t k = 0; k < container->port_mapping_count; k++)
+            if (container->port_mappings[k].host_port)
+                return &container->port_mappings[k];
+    }
+    return NULL;
+}
+
+/* Until the kernel moves published ports, a container binds them: two tasks cannot overlap. */
+static void find_fixed_port(struct service_fact *service)
+{
+    const struct service *wanted = service->wanted;
+    service->stop_first = false;
+    service->stop_first_reason[0] = '\0';
+    const struct port_mapping *mapping = fixed_port(wanted->definition);
+    if (!mapping && !wanted->publish_count)
+        return;
+    service->stop_first = true;
+    (void)snprintf(service->stop_first_reason, sizeof service->stop_first_reason,
+                   "host port %lld/%s is fixed, so the old task must stop before the new one can "
+                   "have it",
+                   (long long)(mapping ? mapping->host_port : wanted->publish[0].host_port),
+                   protocol_name(mapping ? mapping->protocol : wanted->publish[0].protocol));
+}
+
+static bool is_possible(struct core *core, struct service_fact *service)
+{
+    if (!service->stop_first || service->wanted->desired_count <= 1)
+        return true;
+    bool said = service->wait.reason == WAIT_IMPOSSIBLE;
+    wait_set(&service->wait, core, WAIT_IMPOSSIBLE,
+             "desiredCount %lld, but a fixed host port fits one task on this host",
+             (long long)service->wanted->desired_count);
+    if (!said)
+        change_emit(core, CHANGE_SERVICE, true, service->name, "", "",
+                    "refused: %s; use desiredCount 1 or a dynamic host port", service->wait.detail);
+    return false;
+}
+
+static void find_bounds(struct service_fact *service)
+{
+    service->minimum = service_minimum_healthy(service->wanted);
+    service->maximum = service_maximum_running(service->wanted);
+    if (!service->stop_first)
+        return;
+    service->minimum = 0;
+    service->maximum = service->wanted->desired_count;
+}
+
+/* ------------------------------------------------------------------ counting */
+
+static void count_tasks(struct core *core, struct service_fact *service)
+{
+    service->running = service->pending = service->healthy = 0;
+    service->live = service->old_live = 0;
+    for (const struct task *task = service->tasks; task; task = task->service_next) {
+        if (!task_is_live(task))
+            continue;
+        service->live++;
+        service->old_live += is_old_generation(service, task);
+        if (task->intent != INTENT_RUN)
+            continue;
+        bool running = task_is_running(core, task);
+        service->running += running;
+        service->pending += !running;
+        service->healthy += task->last_health == TASK_HEALTHY;
+    }
+}
+
+static bool is_sick(const struct task *task)
+{
+    return task->intent == INTENT_RUN && task->last_health == TASK_UNHEALTHY;
+}
+
+/* The newest task of a slot that is meant to stay. */
+static struct task *slot_keeper(const struct service_fact *service, int64_t slot)
+{
+    if (!service->primary || (size_t)slot >= service->primary->slot_count)
+        return NULL;
+    return service->primary->slots[slot].keeper;
+}
+
+static void index_slots(struct service_fact *service)
+{
+    struct deployment *primary = service->primary;
+    for (size_t i = 0; i < primary->slot_count; i++)
+        primary->slots[i].keeper = NULL;
+    for (struct task *task = service->tasks; task; task = task->service_next)
+        if (task->generation == primary->generation && task->intent == INTENT_RUN)
+            deployment_slot(primary, task->slot)->keeper = task;
+}
+
+/* ------------------------------------------------------------------ create */
+
+static bool port_is_free(struct step *step, struct task *task)
+{
+    for (struct task *other = step->core->tasks; other; other = other->next) {
+        int64_t port = 0;
+        if (other == task || !task_is_live(other) || !task_holds_port(other, task, &port))
+            continue;
+        wait_set(&task->wait, step->core, WAIT_PORT, "port %lld, held by task %.12s of %.60s",
+                 (long long)port, other->id, *other->service ? other->service : other->one_off);
+        return false;
+    }
+    return true;
+}
+
+static void create_task(struct step *step, struct service_fact *service, int64_t slot_number)
+{
+    struct core *core = step->core;
+    struct deployment *deployment = service->primary;
+    struct slot *slot = deployment_slot(deployment, slot_number);
+    slot->attempt++;
+    slot->last_start = core->now;
+    struct task_identity identity = {
+        .service = service->name,
+        .one_off = "",
+        .definition_name = deployment->definition_name,
+        .digest_hex = deployment->digest_hex,
+        .generation = deployment->generation,
+        .slot = slot_number,
+        .attempt = slot->attempt,
+    };
+    char id[TASK_ID_LEN + 1];
+    task_id_make(core, &identity, id);
+    if (task_find(core, id))
+        return; /* its leftovers are still being removed; the next attempt has another id */
+    struct task *task = task_add(core, id, &identity);
+    task_bind(core, task, service->wanted->definition, true);
+    task_bind_probes(task, service->wanted);
+    if (service->last_task)
+        service->last_task->service_next = task;
+    else
+        service->tasks = task;
+    service->last_task = task;
+    slot = deployment_slot(deployment, slot_number);
+    slot->keeper = task;
+    service->live++;
+    service->pending++;
+    change_emit(core, CHANGE_TASK, false, service->name, task->id, "",
+                "task of %s for slot %lld, attempt %lld", deployment->definition_name,
+                (long long)slot_number, (long long)slot->attempt);
+}
+
+static bool launches_are_over(const struct service_fact *service)
+{
+    return service->primary->state == DEPLOYMENT_FAILED && service->old_live > 0;
+}
+
+/* Returns true when the slot waits for room under maximumPercent. */
+static bool fill_slot(struct step *step, struct service_fact *service, int64_t slot_number)
+{
+    struct core *core = step->core;
+    struct task *keeper = slot_keeper(service, slot_number);
+    if (keeper && !is_sick(keeper))
+        return false;
+    if (keeper && !keeper->counted) {
+        keeper->blame = BLAME_IMAGE;
+        (void)snprintf(keeper->stopped_reason, sizeof keeper->stopped_reason,
+                       "task %.12s failed its health checks", keeper->id);
+        deployment_count_death(core, keeper);
+    }
+    if (launches_are_over(service)) {
+        wait_set(&service->wait, core, WAIT_FAILED, "%s", "");
+        return false;
+    }
+    struct slot *slot = deployment_slot(service->primary, slot_number);
+    if (core->now < slot->not_before) {
+        step_wake(step, slot->not_before);
+        wait_set(&service->wait, core, WAIT_BACKOFF, "slot %lld, %d deaths in a row",
+                 (long long)slot_number, slot->deaths);
+        return false;
+    }
+    if (service->live >= service->maximum)
+        return true;
+    if (core->task_count < TASKS_MAX)
+        create_task(step, service, slot_number);
+    return false;
+}
+
+/* Returns how many slots found no room. */
+static int64_t fill_slots(struct step *step, struct service_fact *service)
+{
+    int64_t without_room = 0;
+    for (int64_t slot = 0; slot < service->wanted->desired_count; slot++)
+        without_room += fill_slot(step, service, slot);
+    return without_room;
+}
+
+/* ------------------------------------------------------------------ retire */
+
+static void retire(struct step *step, struct service_fact *service, struct task *task,
+                   const char *why)
+{
+    if (task->last_health == TASK_HEALTHY)
+        service->healthy--;
+    if (task_is_running(step->core, task))
+        service->running--;
+    else
+        service->pending--;
+    task->stopped_by_us = !is_sick(task);
+    task_stop(step->core, task, "ServiceSchedulerInitiated", "%s", why);
+}
+
+static const char *retire_reason(const struct service_fact *service, const struct task *task)
+{
+    if (is_old_generation(service, task))
+        return service->stop_first ? "replaced by a newer deployment, stop first: its host port "
+                                     "is fixed"
+                                   : "replaced by a newer deployment";
+    if (task->slot >= service->wanted->desired_count)
+        return "desiredCount is lower now";
+    return is_sick(task) ? "failed its health checks" : "its replacement is healthy";
+}
+
+static bool is_candidate(const struct service_fact *service, const struct task *task)
+{
+    if (task->intent == INTENT_STOP)
+        return false;
+    return is_old_generation(service, task) || task->slot >= service->wanted->desired_count ||
+           is_sick(task) || slot_keeper(service, task->slot) != task;
+}
+
+static bool has_replacement_under_way(const struct service_fact *service, const struct task *task)
+{
+    const struct task *keeper = slot_keeper(service, task->slot);
+    return keeper && keeper != task && !is_sick(keeper);
+}
+
+static bool pending_elsewhere(const struct service_fact *service)
+{
+    for (const struct task *task = service->tasks; task; task = task->service_next)
+        if (!is_old_generation(service, task) && task->intent == INTENT_RUN &&
+            task->last_health == TASK_HEALTH_UNKNOWN)
+            return true;
+    return false;
+}
+
+/* A sick task of the newest generation: its replacement first where maximumPercent has room;
+ * without room one at a time. */
+static enum wait_reason may_retire_sick(struct step *step, const struct service_fact *service,
+                                        const struct task *task)
+{
+    const struct task *keeper = slot_keeper(service, task->slot);
+    if (has_replacement_under_way(service, task))
+        return keeper->last_health == TASK_HEALTHY ? WAIT_NONE : WAIT_REPLACEMENT;
+    if (service->primary->state == DEPLOYMENT_FAILED && service->old_live > 0)
+        return WAIT_NONE;
+    if (service->live < service->maximum)
+        return WAIT_REPLACEMENT; /* its backoff runs; then the replacement comes first */
+    if (pending_elsewhere(service))
+        return WAIT_REPLACEMENT;
+    return may_retire(step, service, task, true);
+}
+
+static void retire_pass(struct step *step, struct service_fact *service, bool healthy_ones,
+                        int64_t *room_needed)
+{
+    for (struct task *task = service->tasks; task; task = task->service_next) {
+        if (!is_candidate(service, task) || (task->last_health == TASK_HEALTHY) != healthy_ones)
+            continue;
+        bool sick_here = is_sick(task) && !is_old_generation(service, task) &&
+                         task->slot < service->wanted->desired_count;
+        enum wait_reason reason = sick_here ? may_retire_sick(step, service, task)
+                                            : may_retire(step, service, task, *room_needed > 0);
+        if (reason != WAIT_NONE) {
+            wait_set(&task->wait, step->core, reason, "%s", "");
+            if (service->wait.reason == WAIT_NONE || service->wait.reason == WAIT_MAXIMUM)
+                wait_set(&service->wait, step->core,
+                         reason == WAIT_MINIMUM && service->minimum >= service->maximum
+                             ? WAIT_STALLED
+                             : reason,
+                         "%s", "");
+            continue;
+        }
+        retire(step, service, task, retire_reason(service, task));
+        if (*room_needed > 0)
+            (*room_needed)--;
+    }
+}
+
+/* Those that serve nobody go first. */
+static void retire_tasks(struct step *step, struct service_fact *service, int64_t room_needed)
+{
+    retire_pass(step, service, false, &room_needed);
+    retire_pass(step, service, true, &room_needed);
+}
+
+/* ------------------------------------------------------------------ judge the deployment */
+
+static bool is_steady(const struct service_fact *service)
+{
+    int64_t good = 0;
+    for (const struct task *task = service->tasks; task; task = task->service_next) {
+        if (!task_is_live(task))
+            continue;
+        if (is_candidate(service, task) || task->intent == INTENT_STOP)
+            return false;
+        good += task->last_health == TASK_HEALTHY;
+    }
+    return good == service->wanted->desired_count;
+}
+
+static bool image_is_coming(const struct core *core, const struct service_fact *service)
+{
+    const struct task_definition *definition = service->wanted->definition;
+    for (size_t i = 0; i < definition->container_count; i++) {
+        const struct image *image = image_find(core, definition->containers[i].image);
+        if (image && image->action)
+            return true;
+    }
+    return false;
+}
+
+static void judge_progress(struct step *step, struct service_fact *service)
+{
+    struct core *core = step->core;
+    struct deployment *deployment = service->primary;
+    if (image_is_coming(core, service) || !core->runtime_reachable)
+        deployment->progress_at = core->now; /* those have deadlines of their own */
+    msec deadline = deployment->progress_at + core->options.progress_deadline_ms;
+    if (core->now < deadline) {
+        step_wake(step, deadline);
+        return;
+    }
+    const char *last = str_starts(deployment->reason, "in progress; last: ")
+                           ? deployment->reason + strlen("in progress; last: ")
+                           : wait_reason_text(service->wait.reason);
+    char cause[REASON_MAX];
+    (void)snprintf(cause, sizeof cause, "%.180s", last);
+    deployment_move(core, service, deployment, DEPLOYMENT_FAILED,
+                    "no progress for %lld s; last: %s",
+                    (long long)(core->options.progress_deadline_ms / 1000), cause);
+}
+
+static void judge(struct step *step, struct service_fact *service)
+{
+    struct core *core = step->core;
+    struct deployment *deployment = service->primary;
+    if (deployment->state == DEPLOYMENT_COMPLETED)
+        return;
+    if (is_steady(service)) {
+        deployment_move(core, service, deployment, DEPLOYMENT_COMPLETED, "%s",
+                        deployment->state == DEPLOYMENT_FAILED ? "recovered after its deadline"
+                                                               : "all tasks are healthy");
+        return;
+    }
+    if (deployment->state == DEPLOYMENT_IN_PROGRESS)
+        judge_progress(step, service);
+}
+
+/* A service with no deployment under way that is not what it should be says so, with the cause. */
+static void say_unwell(struct step *step, struct service_fact *service)
+{
+    struct core *core = step->core;
+    bool well = service->healthy >= service->wanted->desired_count;
+    if (well) {
+        if (service->warned_at)
+            change_emit(core, CHANGE_SERVICE, false, service->name, "", "",
+                        "healthy again: %lld of %lld tasks", (long long)service->healthy,
+                        (long long)service->wanted->desired_count);
+        service->warned_at = service->unwell_since = 0;
+        service->wait.reason = WAIT_NONE;
+        return;
+    }
+    if (service->primary->state == DEPLOYMENT_IN_PROGRESS || service->unwell_since == 0) {
+        service->unwell_since = core->now;
+        return;
+    }
+    msec due = service->warned_at ? service->warned_at + UNWELL_SAID_EVERY
+                                  : service->unwell_since + STALL_SAID_AFTER;
+    if (core->now < due) {
+        step_wake(step, due);
+        return;
+    }
+    service->warned_at = core->now;
+    change_emit(core, CHANGE_SERVICE, true, service->name, "", "",
+                "%lld of %lld tasks are healthy: %s%s%s", (long long)service->healthy,
+                (long long)service->wanted->desired_count, wait_reason_text(service->wait.reason),
+                *service->wait.detail ? ": " : "", service->wait.detail);
+}
+
+/* ------------------------------------------------------------------ one service */
+
+static void ensure_deployment(struct core *core, struct service_fact *service)
+{
+    char wanted[DIGEST_HEX_LEN + 1];
+    digest_hex(&service->wanted->digest, wanted);
+    if (service->primary && str_equal(service->primary->digest_hex, wanted))
+        return;
+    deployment_begin(core, service, false);
+    find_fixed_port(service);
+    if (service->stop_first && service->tasks)
+        change_emit(core, CHANGE_DEPLOYMENT, false, service->name, "", "",
+                    "stop-first replacement: %s", service->stop_first_reason);
+}
+
+static void plan_service(struct step *step, struct service_fact *service)
+{
+    struct core *core = step->core;
+    find_fixed_port(service);
+    find_bounds(service);
+    count_tasks(core, service);
+    struct wait before = service->wait;
+    if (!is_possible(core, service))
+        return;
+    ensure_deployment(core, service);
+    deployments_drop_finished(service);
+    index_slots(service);
+    count_tasks(core, service);
+    service->wait.reason = WAIT_NONE;
+    bool images_ready =
+        service->primary->state != DEPLOYMENT_IN_PROGRESS || deployment_images_ready(step, service);
+    int64_t room_needed = fill_slots(step, service);
+    if (room_needed > 0 && service->wait.reason == WAIT_NONE)
+        wait_set(&service->wait, core, WAIT_MAXIMUM, "%s", "");
+    retire_tasks(step, service, images_ready ? room_needed : 0);
+    if (service->wait.reason == before.reason)
+        service->wait.since = before.since;
+    if (service->wait.reason == WAIT_NONE && service->healthy < service->wanted->desired_count)
+        service->wait =
+            (struct wait){ .reason = WAIT_HEALTH,
+                           .since = before.reason == WAIT_HEALTH ? before.since : core->now };
+    judge(step, service);
+    say_unwell(step, service);
+}
+
+static bool retire_removed(struct step *step, struct service_fact *service)
+{
+    for (struct task *task = service->tasks; task; task = task->service_next) {
+        task->stopped_by_us = true;
+        task_stop(step->core, task, "ServiceSchedulerInitiated",
+                  "service %.200s is not in the document", service->name);
+    }
+    return service->tasks == NULL;
+}
+
+void plan_removed_services(struct step *step)
+{
+    struct core *core = step->core;
+    struct service_fact **link = &core->services;
+    while (*link) {
+        struct service_fact *service = *link;
+        if (service->wanted || !retire_removed(step, service)) {
+            link = &service->next;
+            continue;
+        }
+        *link = service->next;
+        change_emit(core, CHANGE_SERVICE, false, service->name, "", "", "%s",
+                    "removed: it is not in the document");
+        service_free(service);
+        core_remember(core);
+    }
+}
+
+void plan_services(struct step *step)
+{
+    for (struct service_fact *service = step->core->services; service; service = service->next)
+        if (service->wanted)
+            plan_service(step, service);
+}
+
+/* Ports are checked here and not when the task is made: it may have to wait for one. */
+bool service_task_has_ports(struct step *step, struct task *task)
+{
+    return !task->owner || !task->owner->stop_first || port_is_free(step, task);
+}
