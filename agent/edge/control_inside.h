@@ -20,6 +20,7 @@
 #include "berth/limits.h"
 
 #define CONTROL_QUERY_MAX 32
+#define CONTROL_HEADERS_MAX 4 /* of one answer, besides our own */
 /* Bodies that are arriving, all connections together: enough for several whole documents. */
 #define CONTROL_UPLOADS_MAX (4 * CONTROL_REQUEST_MAX)
 
@@ -66,8 +67,8 @@ struct control_request {
     char *method, *path;
     struct control_pair {
         char *key, *value;
-    } query[CONTROL_QUERY_MAX];
-    size_t query_count;
+    } query[CONTROL_QUERY_MAX], headers[CONTROL_HEADERS_MAX];
+    size_t query_count, header_count;
     char *body; /* NUL-terminated once there is one */
     size_t body_len, body_capacity;
     int pid, uid;

@@ -270,6 +270,16 @@ void control_peer(const struct control_request *request, int *ret_pid, int *ret_
     *ret_uid = request->uid;
 }
 
+void control_header(struct control_request *request, const char *name, const char *value)
+{
+    ASSERT(!request->answered);
+    ASSERT(request->header_count < CONTROL_HEADERS_MAX);
+    request->headers[request->header_count++] = (struct control_pair){
+        .key = memory_strdup(name),
+        .value = memory_strdup(value),
+    };
+}
+
 void control_respond(struct control_request *request, int status, const char *content_type,
                      struct MHD_Response *response)
 {
@@ -283,6 +293,8 @@ void control_respond(struct control_request *request, int status, const char *co
     }
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    for (size_t i = 0; i < request->header_count; i++)
+        (void)MHD_add_response_header(response, request->headers[i].key, request->headers[i].value);
     request->status = status;
     request->response = response;
     if (request->suspended)
