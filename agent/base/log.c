@@ -245,9 +245,10 @@ void log_line(enum log_level level, const char *event, const char *format, ...)
 
     AUTO_STR struct str pairs;
     str_init(&pairs, LINE_MAX_LEN);
+    const char *rest = owned + strspn(owned, " ");
     str_add(&pairs, event);
-    str_add(&pairs, len > 0 ? " " : "");
-    str_add_len(&pairs, owned, (size_t)len);
+    str_add(&pairs, *rest ? " " : "");
+    str_add(&pairs, rest);
     flatten(pairs.data);
     if (!is_repetition(level, pairs.data))
         write_line(level, pairs.data);

@@ -28,10 +28,11 @@ bool log_wanted(enum log_level level);
 __attribute__((format(printf, 3, 4))) void log_line(enum log_level level, const char *event,
                                                     const char *format, ...);
 
-#define log_debug(event, ...) log_line(LOG_DEBUG, event, __VA_ARGS__)
-#define log_info(event, ...) log_line(LOG_INFO, event, __VA_ARGS__)
-#define log_warn(event, ...) log_line(LOG_WARN, event, __VA_ARGS__)
-#define log_error(event, ...) log_line(LOG_ERROR, event, __VA_ARGS__)
+/* The format is a literal; the space in front of it keeps the compiler content with "". */
+#define log_debug(event, ...) log_line(LOG_DEBUG, event, " " __VA_ARGS__)
+#define log_info(event, ...) log_line(LOG_INFO, event, " " __VA_ARGS__)
+#define log_warn(event, ...) log_line(LOG_WARN, event, " " __VA_ARGS__)
+#define log_error(event, ...) log_line(LOG_ERROR, event, " " __VA_ARGS__)
 
 /* A value quoted for a pair, in a buffer of the caller; bare when nothing needs quoting. */
 struct log_value {
