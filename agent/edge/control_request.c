@@ -119,13 +119,19 @@ static void body_add(struct control_request *request, const char *bytes, size_t 
     request->body[request->body_len] = '\0';
 }
 
+static void pairs_release(struct control_pair *pairs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(pairs[i].key);
+        free(pairs[i].value);
+    }
+}
+
 void control_request_free(struct control_request *request)
 {
     free(request->body);
-    for (size_t i = 0; i < request->query_count; i++) {
-        free(request->query[i].key);
-        free(request->query[i].value);
-    }
+    pairs_release(request->query, request->query_count);
+    pairs_release(request->headers, request->header_count);
     free(request->method);
     free(request->path);
     free(request);
