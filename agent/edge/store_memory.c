@@ -181,10 +181,10 @@ static void parse_service(struct reader *reader, struct memory_service *ret)
                                                   COUNT_OF(deployment_names)),
         .reason = read_string(reader, "reason", SIZE_MAX),
         .failed_tasks = read_int(reader, "failedTasks", 0),
-        .document_revision = read_int(reader, "documentRevision", 0),
+        .document_revision = read_int(reader, "documentRevision", -1),
         .completed_once = read_bool(reader, "completedOnce"),
-        .created_wall = read_int(reader, "createdAt", 0),
-        .updated_wall = read_int(reader, "updatedAt", 0),
+        .created_wall = read_int(reader, "createdAt", -JSON_INTEGER_MAX),
+        .updated_wall = read_int(reader, "updatedAt", -JSON_INTEGER_MAX),
     };
 }
 
@@ -197,8 +197,8 @@ static void parse_one_off(struct reader *reader, struct one_off_record *ret)
             (enum one_off_state)read_name(reader, "state", one_off_names, COUNT_OF(one_off_names)),
         .exit_known = read_bool(reader, "exitKnown"),
         .exit_code = read_int(reader, "exitCode", -JSON_INTEGER_MAX),
-        .started_wall = read_int(reader, "startedAt", 0),
-        .stopped_wall = read_int(reader, "stoppedAt", 0),
+        .started_wall = read_int(reader, "startedAt", -JSON_INTEGER_MAX),
+        .stopped_wall = read_int(reader, "stoppedAt", -JSON_INTEGER_MAX),
     };
     (void)snprintf(ret->task_id, sizeof ret->task_id, "%s",
                    read_string(reader, "taskId", TASK_ID_LEN));
@@ -276,7 +276,7 @@ struct memory *memory_parse(const char *text, size_t len, struct err *err)
     struct memory *memory = memory_alloc(sizeof *memory);
     struct reader reader = { &memory->arena, root, "", 0, err };
     memory->epoch = read_epoch(&reader, "epoch");
-    memory->revision = read_int(&reader, "revision", 0);
+    memory->revision = read_int(&reader, "revision", -1);
     parse_services(&reader, memory);
     parse_one_offs(&reader, memory);
     parse_images(&reader, memory);
