@@ -67,8 +67,10 @@ __attribute__((format(printf, 2, 3))) static inline int err_wrap(struct err *err
     va_start(args, format);
     int used = vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    if (used >= 0 && (size_t)used < sizeof err->text)
-        (void)snprintf(err->text + used, sizeof err->text - (size_t)used, ": %s", inner);
+    /* Too long is fine; asking for failure tells gcc that it was thought of. */
+    if (used >= 0 && (size_t)used < sizeof err->text &&
+        snprintf(err->text + used, sizeof err->text - (size_t)used, ": %s", inner) < 0)
+        err->text[used] = '\0';
     return err->code;
 }
 
