@@ -61,11 +61,20 @@ static void bash_case(const struct command *command)
 {
     printf("    ");
     command_words(command, "|");
-    printf(")\n        options=\"$options");
-    option_names(command->options, COMMAND_OPTIONS_MAX);
-    printf("\"\n        words=\"");
-    word_source(command);
-    printf("\"\n%s        ;;\n", command->word == WORD_FILE ? "        files=1\n" : "");
+    printf(")");
+    if (command->options[0] != OPTION_NONE) {
+        printf(" options+=\"");
+        option_names(command->options, COMMAND_OPTIONS_MAX);
+        printf("\"");
+    }
+    if (command->word == WORD_FILE) {
+        printf(" files=1");
+    } else if (command->word != WORD_NONE) {
+        printf(" words=\"");
+        word_source(command);
+        printf("\"");
+    }
+    printf(" ;;\n");
 }
 
 static void print_bash(void)
@@ -74,8 +83,8 @@ static void print_bash(void)
     const enum option_id *global = options_global(&count);
     printf("# bash completion for berth\n"
            "_berth()\n{\n"
-           "    local current=${COMP_WORDS[COMP_CWORD]} command= files= word i\n"
-           "    local previous=${COMP_WORDS[COMP_CWORD-1]} words= options=\"");
+           "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
+           "    local command='' files='' words='' word i options=\"");
     option_names(global, count);
     printf("\"\n"
            "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
@@ -98,10 +107,11 @@ static void print_bash(void)
     for (size_t i = 0; i < count; i++)
         bash_case(&list[i]);
     printf("    esac\n"
-           "    if [[ $current == -* ]]; then words=$options; files=; fi\n"
+           "    if [[ $current == -* ]]; then words=$options; files=''; fi\n"
+           "    if [[ $files ]]; then compopt -o filenames; fi\n"
            "    COMPREPLY=($(compgen ${files:+-f} -W \"$words\" -- \"$current\"))\n"
            "}\n"
-           "complete -o filenames -F _berth berth\n");
+           "complete -F _berth berth\n");
 }
 
 /* ------------------------------------------------------------------ zsh */

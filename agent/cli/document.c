@@ -22,11 +22,10 @@ static void print_findings(const struct findings *findings, const char *file)
     }
     if (findings->dropped > 0)
         printf("and %zu more\n", findings->dropped);
-    if (findings->errors > 0)
-        printf("%s is not valid: %zu errors, %zu warnings\n", file, findings->errors,
-               findings->warnings);
-    else
-        printf("%s is valid, with %zu warnings\n", file, findings->warnings);
+    printf("%s is %s: %zu error%s, %zu warning%s\n", file,
+           findings->errors > 0 ? "not valid" : "valid", findings->errors,
+           findings->errors == 1 ? "" : "s", findings->warnings,
+           findings->warnings == 1 ? "" : "s");
 }
 
 static void print_findings_json(const struct findings *findings)

@@ -47,14 +47,14 @@ static int fail_timed_out(const struct wait_state *wait)
 
 /* ------------------------------------------------------------------ the revision */
 
-/* A document that is refused will not get better by waiting, unless it is another one than the
- * caller waits for. */
+/* A document that is refused will not get better by waiting, unless it is known to be another one
+ * than the caller waits for. */
 static int judge_refusal(struct wait_state *wait, const cJSON *poll)
 {
     const char *error = json_string(poll, "error", "no reason given");
     remember(wait, error);
     int64_t refused = json_integer(poll, "refusedRevision", 0);
-    if (wait->revision > 0 && refused != wait->revision)
+    if (wait->revision > 0 && refused > 0 && refused != wait->revision)
         return 0;
     cli_error(wait->cli, "DocumentRefused", "%s", error);
     return EXIT_FAILED;
@@ -167,6 +167,7 @@ static void remember_progress(struct wait_state *wait, const cJSON *service,
 static int judge_service(struct wait_state *wait, const cJSON *service)
 {
     const cJSON *primary = cJSON_GetArrayItem(json_get(service, "deployments"), 0);
+    const cJSON *why = cJSON_GetArrayItem(json_get(service, "waits"), 0);
     const char *state = json_string(primary, "rolloutState", "");
     if (!str_equal(json_string(service, "status", "ACTIVE"), "ACTIVE")) {
         cli_error(wait->cli, "ServiceNotActiveException",
@@ -174,6 +175,11 @@ static int judge_service(struct wait_state *wait, const cJSON *service)
         return EXIT_FAILED;
     }
     remember_progress(wait, service, primary);
+    if (str_equal(json_string(why, "reason", ""), "IMPOSSIBLE")) {
+        cli_error(wait->cli, "DeploymentFailed", "service %s: %s: %s", wait->service,
+                  json_string(why, "text", ""), json_string(why, "detail", "no reason given"));
+        return EXIT_DEPLOYMENT_FAILED;
+    }
     /* The newest deployment may still be the one before: it must be of what is wanted now. */
     if (!str_equal(json_string(service, "digest", ""), json_string(primary, "digest", "")))
         return -1;

@@ -9,7 +9,6 @@ struct poll {
     struct control_request *request;
     uint64_t ended_at;    /* core->fetch_count that ends the wait */
     msec deadline;        /* on the host's clock */
-    msec last_fetch_wall; /* before: did the source answer at all? */
     struct digest before; /* of the document in effect; zero = none */
 };
 
@@ -24,7 +23,7 @@ static const char *poll_result(const struct poll *poll, const struct core *core)
     struct digest now;
     document_digest(core, &now);
     if (*core->last_error)
-        return core->last_fetch_wall > poll->last_fetch_wall ? "refused" : "failed";
+        return core->fetch_failures > 0 ? "failed" : "refused";
     return digest_equal(&now, &poll->before) ? "same" : "new";
 }
 
@@ -80,7 +79,6 @@ void route_poll(struct route_call *call)
     poll->item.timed = true;
     poll->request = call->request;
     poll->deadline = call->now + call->routes->options.poll_timeout_ms;
-    poll->last_fetch_wall = core->last_fetch_wall;
     document_digest(core, &poll->before);
     /* One that is under way was asked before the caller changed the document: wait for the next. */
     poll->ended_at = core->fetch_count + (core->fetch_action ? 2 : 1);
