@@ -12,7 +12,10 @@
  * of: an image that does not exist or a command that cannot be executed blames the image; a port
  * in use, no space, a missing volume driver blame the host. error is ECS's name
  * (CannotPullContainerError, CannotCreateContainerError, CannotStartContainerError,
- * CannotStopContainerError, DockerTimeoutError, ...). */
+ * CannotStopContainerError, DockerTimeoutError, ...).
+ *
+ * Every function may be called from inside any callback. Once runtime_close() was called, new
+ * calls end as cancelled; none may be made after the last done() has run. */
 #ifndef BERTH_RUNTIME_H
 #define BERTH_RUNTIME_H
 
@@ -56,8 +59,13 @@ struct runtime_options {
     const char *host_id; /* label filter */
     msec pull_inactivity_ms;
     msec pull_total_ms;   /* 2 h */
-    msec call_timeout_ms; /* 30 s inspect, list; start 3 min, create 4 min, remove 5 min */
+    /* Inspect and list; the others wait a multiple of it: start 6 (3 min), create 8 (4 min),
+     * remove 10 (5 min), stop its own timeout + 4 (2 min). */
+    msec call_timeout_ms;
+    msec pull_retry_ms;    /* before the second of 5 attempts; doubles up to 5 s; 0 = 1.1 s */
+    msec ping_interval_ms; /* of the watch on a silent event stream; 0 = 30 s */
 };
+/* Any time that is 0 has its default. */
 
 struct runtime *runtime_open(uv_loop_t *loop, const struct runtime_options *options,
                              const struct runtime_listener *listener, struct err *err);
@@ -69,7 +77,8 @@ const struct runtime_info *runtime_info(const struct runtime *runtime);
  * resubscribe with capped jittered backoff; each time the stream opens: on_hint(NULL). */
 void runtime_watch(struct runtime *runtime);
 
-/* container "" or NULL = full look: list by label, then inspect each (at most 8 at once). */
+/* container "" or NULL = full look: list by label, then inspect each (at most 8 at once). One
+ * that is listed but cannot be inspected is observed_add_unclear()ed by its name. */
 void runtime_look(struct runtime *runtime, const char *container, runtime_look_fn done, void *ctx);
 void runtime_pull(struct runtime *runtime, const char *image, enum pull_mode mode,
                   runtime_done_fn done, void *ctx);
