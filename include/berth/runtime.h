@@ -58,7 +58,7 @@ struct runtime_options {
     const char *url;     /* unix:///run/docker.sock */
     const char *host_id; /* label filter */
     msec pull_inactivity_ms;
-    msec pull_total_ms;   /* 2 h */
+    msec pull_total_ms; /* 2 h */
     /* Inspect and list; the others wait a multiple of it: start 6 (3 min), create 8 (4 min),
      * remove 10 (5 min), stop its own timeout + 4 (2 min). */
     msec call_timeout_ms;
@@ -91,6 +91,10 @@ void runtime_kill(struct runtime *runtime, const char *container, const char *si
                   runtime_done_fn done, void *ctx);
 void runtime_remove(struct runtime *runtime, const char *container, runtime_done_fn done,
                     void *ctx);
+
+/* The volumes that a task's containers shared; call it when the last of them is gone. */
+void runtime_remove_volumes(struct runtime *runtime, const char *task_id, runtime_done_fn done,
+                            void *ctx);
 
 /* Log lines of one container, with the runtime's 8-byte frames taken off (raw for a tty).
  * Returning false from on_data ends it. done runs once. follow has no deadline but ends with the

@@ -1,0 +1,67 @@
+/* main.c: berthd, from argv to an exit code. */
+#include <signal.h>
+
+#include "agent/agent.h"
+#include "berth/log.h"
+
+static int complain(const struct err *err, enum exit_code code)
+{
+    log_error("event=cannot_start", "error=%s", LOG_VALUE(err->text));
+    return code;
+}
+
+static void use_log_options(const struct config *config)
+{
+    enum log_level level;
+    enum log_format format;
+    if (log_level_parse(config->log_level, &level) == 0)
+        log_set_level(level);
+    if (log_format_parse(config->log_format, &format) == 0)
+        log_set_format(format);
+}
+
+/* -EBUSY: another agent owns this host, and trying again changes nothing. */
+static enum exit_code exit_code_of(int rc)
+{
+    return rc == -EINVAL || rc == -EBUSY ? EXIT_CONFIG : EXIT_FAILED;
+}
+
+static int run(const struct options *options)
+{
+    struct err err = ERR_NONE;
+    struct config_set config;
+    if (options_config(options, &config, &err) < 0)
+        return complain(&err, EXIT_CONFIG);
+    if (options->check_config) {
+        printf("the configuration is fine\n");
+        config_release(&config);
+        return EXIT_OK;
+    }
+    use_log_options(&config.values);
+    struct agent agent;
+    int rc = agent_open(&agent, options, &config, &err);
+    if (rc < 0)
+        return complain(&err, exit_code_of(rc));
+    agent_run(&agent);
+    return EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct err err = ERR_NONE;
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (options_parse(argc, argv, &options, &err) < 0) {
+        fprintf(stderr, "berthd: %s\n", err.text);
+        return EXIT_USAGE;
+    }
+    if (options.help) {
+        options_help();
+        return EXIT_OK;
+    }
+    if (options.version) {
+        printf("berthd %s\n", BERTH_VERSION);
+        return EXIT_OK;
+    }
+    return run(&options);
+}
