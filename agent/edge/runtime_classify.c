@@ -22,6 +22,7 @@ static const struct {
     [CALL_LIST] = { "list", "CannotListContainersError" },
     [CALL_INSPECT] = { "inspect", "CannotInspectContainerError" },
     [CALL_LOGS] = { "logs", "CannotReadLogsError" },
+    [CALL_WATCH] = { "watch", "CannotWatchEventsError" },
 };
 
 #define OK OUTCOME_OK, BLAME_NOBODY
@@ -174,7 +175,7 @@ static const struct {
     [CALL_START] = RULES(start_rules), [CALL_STOP] = RULES(stop_rules),
     [CALL_KILL] = RULES(kill_rules),   [CALL_REMOVE] = RULES(remove_rules),
     [CALL_LIST] = RULES(read_rules),   [CALL_INSPECT] = RULES(read_rules),
-    [CALL_LOGS] = RULES(read_rules),
+    [CALL_LOGS] = RULES(read_rules),   [CALL_WATCH] = RULES(read_rules),
 };
 
 const char *runtime_call_name(enum runtime_call call)
@@ -232,8 +233,9 @@ void runtime_judge(enum runtime_call call, const char *subject, const struct htt
                    struct judgement *ret)
 {
     if (answer->rc == 0) {
-        char message[RUNTIME_MESSAGE_MAX];
-        runtime_message(answer->body, answer->len, message);
+        char message[RUNTIME_MESSAGE_MAX] = "";
+        if (answer->status < 200 || answer->status >= 300)
+            runtime_message(answer->body, answer->len, message);
         runtime_judge_message(call, subject, answer->status, message, ret);
         return;
     }

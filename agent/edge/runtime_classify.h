@@ -21,6 +21,7 @@ enum runtime_call {
     CALL_LIST,
     CALL_INSPECT,
     CALL_LOGS,
+    CALL_WATCH,
 };
 
 struct verdict {

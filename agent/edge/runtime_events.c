@@ -82,6 +82,7 @@ static void events_open(struct runtime *runtime)
     events_path(runtime, &path);
     lines_release(&events->lines);
     events->open = false;
+    events->why[0] = '\0';
     (void)uv_timer_start(&events->watch, events_on_watch, OPEN_MAX_MS, 0);
     events->stream = exchange_send(runtime, &(struct exchange_spec){
                                                 .path = str_text(&path),
@@ -165,7 +166,7 @@ static void events_on_done(void *ctx, const struct http_answer *answer)
     events->stream = NULL;
     if (runtime->closing)
         return;
-    bool clean = events->open && answer->rc == 0;
+    bool clean = events->open && answer->rc == 0 && !events->why[0];
     bool lived = events->open && uv_now(runtime->loop) - events->opened_at >= LIVED_MS;
     events->open = false;
     events->failures = lived ? 0 : events->failures;
@@ -173,8 +174,8 @@ static void events_on_done(void *ctx, const struct http_answer *answer)
     (void)uv_timer_stop(&events->watch);
     if (!clean) {
         struct judgement judgement;
-        runtime_judge(CALL_LIST, "events", answer, &judgement);
-        events_tell(runtime, false, judgement.text);
+        runtime_judge(CALL_WATCH, "events", answer, &judgement);
+        events_tell(runtime, false, events->why[0] ? events->why : judgement.text);
     }
     events_retry(runtime);
 }
@@ -208,6 +209,9 @@ static void events_on_watch(uv_timer_t *timer)
     if (!events->stream)
         return;
     if (!events->open) {
+        (void)snprintf(events->why, sizeof events->why,
+                       "the event stream of %.200s did not open within %d s", runtime->socket,
+                       (int)(OPEN_MAX_MS / 1000));
         exchange_cancel(events->stream);
         return;
     }
@@ -228,11 +232,16 @@ static void events_on_ping(void *ctx, const struct http_answer *answer)
     events->ping = NULL;
     if (runtime->closing || !events->stream || !events->open)
         return;
-    if (answer->rc == 0 && answer->status == 200)
+    if (answer->rc == 0 && answer->status == 200) {
+        runtime->info.reachable = true;
         (void)uv_timer_start(&events->watch, events_on_watch,
                              (uint64_t)runtime->options.ping_interval_ms, 0);
-    else
-        exchange_cancel(events->stream);
+        return;
+    }
+    struct judgement judgement;
+    runtime_judge(CALL_WATCH, "ping", answer, &judgement);
+    (void)snprintf(events->why, sizeof events->why, "%.500s", judgement.text);
+    exchange_cancel(events->stream);
 }
 
 static void events_tell(struct runtime *runtime, bool up, const char *text)

@@ -63,6 +63,7 @@ struct events {
     struct lines lines;
     int64_t since_s; /* time of the last event seen, 0 = none */
     int failures;    /* in a row */
+    char why[512];   /* the watch ended the stream: the reason, else "" */
     uint64_t opened_at;
     enum { UP_UNKNOWN, UP_YES, UP_NO } told; /* what the listener knows */
 };

@@ -156,6 +156,8 @@ static void pull_attempt(struct pull *pull)
     struct runtime *runtime = pull->runtime;
     uint64_t now = uv_now(runtime->loop);
     if (now >= pull->deadline) {
+        if (pull->attempts == 0)
+            pull_say(pull, OUTCOME_UNKNOWN, "DockerTimeoutError", "no time left for a pull");
         pull_end(pull, false);
         return;
     }
@@ -241,6 +243,8 @@ static void pull_failed(struct pull *pull)
 static void pull_again(struct pull *pull)
 {
     struct runtime *runtime = pull->runtime;
+    if (runtime->closing)
+        pull_say(pull, OUTCOME_UNKNOWN, "", "cancelled");
     if (!pull->judgement.transient || pull->attempts >= ATTEMPTS_MAX || runtime->closing) {
         pull_end(pull, false);
         return;
