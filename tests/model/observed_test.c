@@ -11,14 +11,14 @@
 
 /* As dockerd 20.10 answers, without what nobody here reads. */
 static const char docker_running[] =
-    "{\"Id\":\"" ID "\",\"Created\":\"2026-11-23T02:13:59.5Z\",\"Path\":\"sleep\",\"Args\":[\"1\"],"
+    "{\"Id\":\"" ID "\",\"Created\":\"2026-11-23T02:13:59.5Z\",\"Path\":\"sleep\","
     "\"State\":{\"Status\":\"running\",\"Running\":true,\"Paused\":false,\"Restarting\":false,"
     "\"OOMKilled\":false,\"Dead\":false,\"Pid\":4711,\"ExitCode\":0,\"Error\":\"\","
     "\"StartedAt\":\"2026-11-23T02:14:00.123456789Z\",\"FinishedAt\":\"0001-01-01T00:00:00Z\","
     "\"Health\":{\"Status\":\"unhealthy\",\"FailingStreak\":3,\"Log\":["
     "{\"Start\":\"x\",\"End\":\"x\",\"ExitCode\":0,\"Output\":\"first\"},"
-    "{\"Start\":\"x\",\"End\":\"x\",\"ExitCode\":1,\"Output\":\" wget: server\\n returned \\u001b[1m"
-    "error\\u0000\\u0007 500\\n\"}]}},"
+    "{\"Start\":\"x\",\"End\":\"x\",\"ExitCode\":1,\"Output\":\" wget: server\\n returned "
+    "\\u001b[1merror\\u0000\\u0007 500\\n\"}]}},"
     "\"Image\":\"sha256:1111111111111111111111111111111111111111111111111111111111111111\","
     "\"Name\":\"/berth-web-app-0123456789ab\",\"RestartCount\":0,\"Mounts\":[],"
     "\"Config\":{\"Image\":\"app:1\",\"Labels\":{\"io.berth.host\":\"h1\","
