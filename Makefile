@@ -27,6 +27,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now $(filter -fsanitize%,$(CFLAGS_$(BUILD)))
 LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 TOOL_LIBS := $(shell pkg-config --libs $(TOOL_PACKAGES) 2>/dev/null)
 
+Q := $(if $(V),,@)
 objects = $(patsubst %.c,$(O)/%.o,$(1))
 LIBRARY_SOURCES := $(wildcard agent/base/*.c agent/model/*.c agent/core/*.c agent/edge/*.c)
 AGENT_SOURCES := $(wildcard agent/*.c)
@@ -48,23 +49,23 @@ build/berth: $(O)/berth
 $(O)/libberth.a: $(call objects,$(LIBRARY_SOURCES))
 	@rm -f $@ && ar rcs $@ $^
 $(O)/berthd: $(call objects,$(AGENT_SOURCES)) $(O)/libberth.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(O)/berth: $(call objects,$(CLI_SOURCES)) $(O)/libberth.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(TOOL_LIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(TOOL_LIBS)
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(O)/sim: $(call objects,$(SIM_SOURCES)) $(O)/libberth.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(O)/libtest.a: $(call objects,$(TEST_LIBRARY))
 	@rm -f $@ && ar rcs $@ $^
 $(TESTS): $(O)/%: $(O)/%.o $(O)/tests/lib/test_main.o $(O)/libtest.a $(O)/libberth.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 $(REPLAYS): $(O)/tests/fuzz/%_replay: $(O)/tests/fuzz/%.o $(O)/tests/fuzz/replay.o $(O)/libberth.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 build/fuzz/%: tests/fuzz/%.c $(LIBRARY_SOURCES)
 	@mkdir -p $(@D)
-	clang $(CPPFLAGS) -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
+	$(Q)clang $(CPPFLAGS) -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
 
 -include $(shell find build -name '*.d' 2>/dev/null)
 
