@@ -1,5 +1,6 @@
 /* desired_services.c: from what a service says to what it means. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/model/desired_inside.h"
 #include "berth/assert.h"
@@ -57,8 +58,8 @@ static void warn_of_shared_port(const struct service *service, const struct plac
 
 static int publish_compare(const void *a, const void *b)
 {
-    const struct publish *left = *(const struct publish *const *)a;
-    const struct publish *right = *(const struct publish *const *)b;
+    const struct publish *left = a;
+    const struct publish *right = b;
     if (left->host_port != right->host_port)
         return left->host_port < right->host_port ? -1 : 1;
     return (int)left->protocol - (int)right->protocol;
@@ -68,21 +69,20 @@ static int publish_compare(const void *a, const void *b)
 static void service_digest(struct service *service)
 {
     char hex[DIGEST_HEX_LEN + 1];
-    const struct publish *sorted[PUBLISH_PER_SERVICE_MAX];
+    struct publish sorted[PUBLISH_PER_SERVICE_MAX];
     ASSERT(service->publish_count <= PUBLISH_PER_SERVICE_MAX);
-    for (size_t i = 0; i < service->publish_count; i++)
-        sorted[i] = &service->publish[i];
-    if (service->publish_count > 1)
-        qsort(sorted, service->publish_count, sizeof *sorted, publish_compare);
+    if (service->publish_count > 0)
+        memcpy(sorted, service->publish, service->publish_count * sizeof sorted[0]);
+    qsort(sorted, service->publish_count, sizeof sorted[0], publish_compare);
 
     AUTO_STR struct str text;
     str_init(&text, DIGEST_TEXT_MAX);
     digest_hex(&service->definition->digest, hex);
     str_addf(&text, "definition %s\n", hex);
     for (size_t i = 0; i < service->publish_count; i++)
-        str_addf(&text, "publish %lld/%s %s %lld\n", (long long)sorted[i]->host_port,
-                 protocol_name(sorted[i]->protocol), sorted[i]->container_name,
-                 (long long)sorted[i]->container_port);
+        str_addf(&text, "publish %lld/%s %s %lld\n", (long long)sorted[i].host_port,
+                 protocol_name(sorted[i].protocol), sorted[i].container_name,
+                 (long long)sorted[i].container_port);
     ASSERT(!text.truncated);
     digest_of(str_text(&text), text.len, &service->digest);
 }

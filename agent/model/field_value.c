@@ -79,8 +79,8 @@ static bool whole_number(const cJSON *value, const struct place *place, struct f
     if (cJSON_IsNumber(value)) {
         if (json_exact(value, ret) == 0)
             return true;
-        place_error(findings, place, FINDING_TYPE,
-                    "must be a whole number of at most 2^53, not %.17g", value->valuedouble);
+        place_error(findings, place, FINDING_TYPE, "must be a whole number below 2^53, not %.17g",
+                    value->valuedouble);
         return false;
     }
     if (!cJSON_IsString(value)) {

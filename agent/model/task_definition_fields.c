@@ -19,7 +19,8 @@ const struct field_word network_mode_words[] = {
     { "host", NETWORK_HOST, NULL },
     { "none", NETWORK_NONE, NULL },
     { "awsvpc", NETWORK_BRIDGE,
-      "tasks get no network interface of their own yet; use \"bridge\" with \"publish\", or \"host\"" },
+      "tasks get no network interface of their own yet; "
+      "use \"bridge\" with \"publish\", or \"host\"" },
     { 0 },
 };
 

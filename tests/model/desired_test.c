@@ -532,8 +532,10 @@ static struct reading two_services(const char *publish_a, const char *mapping_a,
 {
     AUTO_FREE char *text = memory_printf(
         "{'revision': 1, 'taskDefinitions': ["
-        "{'family': 'a', 'containerDefinitions': [{'name': 'a', 'image': 'x', 'portMappings': [%s]}]},"
-        "{'family': 'b', 'containerDefinitions': [{'name': 'b', 'image': 'x', 'portMappings': [%s]}]}],"
+        "{'family': 'a', 'containerDefinitions': [{'name': 'a', 'image': 'x',"
+        " 'portMappings': [%s]}]},"
+        "{'family': 'b', 'containerDefinitions': [{'name': 'b', 'image': 'x',"
+        " 'portMappings': [%s]}]}],"
         "'services': ["
         "{'serviceName': 'a', 'taskDefinition': 'a', 'desiredCount': 1, 'publish': [%s]},"
         "{'serviceName': 'b', 'taskDefinition': 'b', 'desiredCount': 1, 'publish': [%s]}]}",

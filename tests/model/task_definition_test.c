@@ -87,7 +87,8 @@ TEST(task_definition, reads_every_field_that_it_maps)
         "  'stopTimeout': 0, 'environment': [{'name': 'A', 'value': '1'}, {'name': 'B'}],"
         "  'dockerLabels': {'z': '1', 'a': '2'},"
         "  'mountPoints': [{'sourceVolume': 'data', 'containerPath': '/data', 'readOnly': true}],"
-        "  'portMappings': [{'containerPort': 53, 'hostPort': 5353, 'protocol': 'udp', 'name': 'd'}],"
+        "  'portMappings': [{'containerPort': 53, 'hostPort': 5353, 'protocol': 'udp',"
+        " 'name': 'd'}],"
         "  'restartPolicy': {'enabled': true, 'ignoredExitCodes': [0, 3],"
         "   'restartAttemptPeriod': 60},"
         "  'healthCheck': {'command': ['CMD', 'true'], 'interval': 5, 'timeout': 2, 'retries': 1,"
@@ -340,7 +341,8 @@ TEST(task_definition, takes_a_diamond_of_dependencies)
         "{'name': 'a', 'image': 'x', 'dependsOn': [{'containerName': 'b', 'condition': 'START'},"
         " {'containerName': 'c', 'condition': 'START'}]},"
         "{'name': 'b', 'image': 'x', 'dependsOn': [{'containerName': 'd', 'condition': 'START'}]},"
-        "{'name': 'c', 'image': 'x', 'dependsOn': [{'containerName': 'd', 'condition': 'SUCCESS'}]},"
+        "{'name': 'c', 'image': 'x', 'dependsOn': [{'containerName': 'd',"
+        " 'condition': 'SUCCESS'}]},"
         "{'name': 'd', 'image': 'x', 'essential': false}");
     expect_nothing(&reading);
     assert_int_equal(reading.definition.containers[2].depends_on[0].container, 3);
@@ -363,9 +365,10 @@ TEST(task_definition, refuses_dependencies_that_can_never_be_met)
         expect_error(&reading, C ".dependsOn[0].condition", FINDING_IMPOSSIBLE);
         reading_release(&reading);
     }
-    struct reading reading = containers(
-        "{'name': 'a', 'image': 'x', 'dependsOn': [{'containerName': 'b', 'condition': 'HEALTHY'}]},"
-        "{'name': 'b', 'image': 'x', 'healthCheck': {'command': ['NONE']}}");
+    struct reading reading =
+        containers("{'name': 'a', 'image': 'x', 'dependsOn': [{'containerName': 'b',"
+                   " 'condition': 'HEALTHY'}]},"
+                   "{'name': 'b', 'image': 'x', 'healthCheck': {'command': ['NONE']}}");
     expect_error(&reading, C ".dependsOn[0].condition", FINDING_IMPOSSIBLE);
     reading_release(&reading);
 }
@@ -386,13 +389,15 @@ TEST(task_definition, compares_memory_with_reservation_and_task)
 TEST(task_definition, checks_ports_by_network_mode)
 {
     struct reading reading = read_definition(
-        "{'family': 'a', 'networkMode': 'host', 'containerDefinitions': [{'name': 'a', 'image': 'x',"
+        "{'family': 'a', 'networkMode': 'host', 'containerDefinitions': [{'name': 'a',"
+        " 'image': 'x',"
         " 'portMappings': [{'containerPort': 80}, {'containerPort': 81, 'hostPort': 82}]}]}");
     expect_error(&reading, C ".portMappings[1].hostPort", FINDING_VALUE);
     assert_int_equal(reading.definition.containers[0].port_mappings[0].host_port, 80);
     reading_release(&reading);
     reading = read_definition(
-        "{'family': 'a', 'networkMode': 'none', 'containerDefinitions': [{'name': 'a', 'image': 'x',"
+        "{'family': 'a', 'networkMode': 'none', 'containerDefinitions': [{'name': 'a',"
+        " 'image': 'x',"
         " 'portMappings': [{'containerPort': 80}]}]}");
     expect_error(&reading, C ".portMappings", FINDING_VALUE);
     reading_release(&reading);
