@@ -38,7 +38,7 @@ static struct arena_chunk *chunk_new(const struct arena *arena, size_t need)
 
 void *arena_alloc(struct arena *arena, size_t size)
 {
-    const size_t align = sizeof(max_align_t);
+    const size_t align = _Alignof(max_align_t);
     ASSERT(size < SIZE_MAX / 2);
     size_t need = size == 0 ? align : (size + align - 1) / align * align;
 

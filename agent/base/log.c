@@ -193,7 +193,7 @@ static void format_line(enum log_level level, const char *pairs, struct str *out
 static void write_line(enum log_level level, const char *pairs)
 {
     AUTO_STR struct str line;
-    str_init(&line, 4 * LINE_MAX_LEN); /* the escapes of JSON take room */
+    str_init(&line, 6 * LINE_MAX_LEN); /* quotes and escapes of JSON take room */
     format_line(level, pairs, &line);
     str_add_char(&line, '\n');
     /* A log that nobody reads must not stop the agent: what a full pipe refuses is lost. */
