@@ -35,6 +35,15 @@ static void control_on_turn(uv_timer_t *handle)
     control_turn(handle->data);
 }
 
+/* Resuming a connection takes effect at the beginning of the next turn; without a thread of its
+ * own libmicrohttpd neither wakes its descriptor up for that nor asks for the turn. */
+void control_turn_soon(struct control *control)
+{
+    control->resumed = true;
+    if (!control->closing)
+        uv_timer_start(&control->turn, control_on_turn, 0, 0);
+}
+
 /* Tell the senders of streams that they may go on. Nothing is freed between turns, whatever the
  * callbacks do. */
 static void drained_streams(struct control *control)
@@ -50,6 +59,7 @@ static void control_turn(struct control *control)
     if (control->closing)
         return;
     size_t before = control->peer_count;
+    control->resumed = false;
     (void)MHD_run(control->daemon);
     drained_streams(control);
     if (control->closing)
@@ -57,7 +67,7 @@ static void control_turn(struct control *control)
     MHD_UNSIGNED_LONG_LONG wait_ms;
     /* At its limit libmicrohttpd stops listening, and starts again only at the beginning of the
      * turn after the one in which a connection ended; it does not ask for that turn. */
-    if (control->peer_count < before)
+    if (control->resumed || control->peer_count < before)
         uv_timer_start(&control->turn, control_on_turn, 0, 0);
     else if (MHD_get_timeout(control->daemon, &wait_ms) == MHD_YES)
         uv_timer_start(&control->turn, control_on_turn, wait_ms, 0);

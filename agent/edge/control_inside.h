@@ -46,6 +46,7 @@ struct control {
     uv_timer_t sweep; /* deadlines and hang-ups; runs while there are connections */
     int open_handles;
     bool closing;
+    bool resumed; /* since the last turn began */
     control_handler_fn handler;
     void *ctx;
     msec arrive_ms, deliver_ms;
@@ -104,6 +105,7 @@ void control_stream_drained(struct control_stream *stream); /* tells the sender,
 void control_stream_closed(struct control_stream *stream);  /* on_close, and free */
 
 /* control.c */
+void control_turn_soon(struct control *control);
 void control_peer_end(struct control_peer *peer);
 void control_peer_await(struct control_peer *peer); /* a request must arrive */
 void control_peer_set_deadline(struct control_peer *peer, msec after_ms);

@@ -235,12 +235,12 @@ void control_suspend(struct control_request *request)
     MHD_suspend_connection(request->peer->connection);
 }
 
-/* libmicrohttpd wakes its epoll descriptor up by itself. */
 void control_resume(struct control_request *request)
 {
     ASSERT(request->suspended);
     request->suspended = false;
     MHD_resume_connection(request->peer->connection);
+    control_turn_soon(request->peer->control);
 }
 
 /* ------------------------------------------------------------------ for the handler */
