@@ -105,11 +105,12 @@ static void field_unknown(const struct field_table *table, const cJSON *value,
         if (strcasecmp(name, value->string) != 0)
             continue;
         place_warning(findings, place, FINDING_UNKNOWN_FIELD,
-                      "%s has no such field; its spelling is %s", table->noun, name);
+                      "%s has no field \"%.60s\"; its spelling is %s", table->noun, value->string,
+                      name);
         return;
     }
-    place_warning(findings, place, FINDING_UNKNOWN_FIELD, "%s has no such field; it is left out",
-                  table->noun);
+    place_warning(findings, place, FINDING_UNKNOWN_FIELD,
+                  "%s has no field \"%.60s\"; it is left out", table->noun, value->string);
 }
 
 static void field_read_member(const struct field_table *table, const cJSON *value,

@@ -2,7 +2,9 @@
  *
  * path is like "services[0].publish[1].hostPort", "." for the document as a whole. code is one of
  * the FINDING_* words below: programs match it, people read the message. A list keeps at most
- * FINDINGS_MAX entries and counts the rest in `dropped`; errors are never displaced by warnings. */
+ * FINDINGS_MAX entries and counts the rest in `dropped`; errors are never displaced by warnings.
+ * `errors` and `warnings` count all that were found, kept or not. Text that is quoted from a
+ * document comes out printable and as valid UTF-8. A list that is all zero is ready for use. */
 #ifndef BERTH_FINDINGS_H
 #define BERTH_FINDINGS_H
 
@@ -51,7 +53,8 @@ __attribute__((format(printf, 4, 5))) void findings_error(struct findings *findi
 __attribute__((format(printf, 4, 5))) void findings_warning(struct findings *findings,
                                                             const char *path, const char *code,
                                                             const char *format, ...);
-/* {"valid": bool, "errors": [{"path","code","message"}], "warnings": [...]} */
+/* {"valid": bool, "errors": [{"path","code","message"}], "warnings": [...]}, and "dropped": n when
+ * there were more than are kept. */
 void findings_render(const struct findings *findings, struct json_writer *writer);
 /* The first error as "path: message", for status and logs; "" when there is none. */
 const char *findings_first_error(const struct findings *findings, char *buffer, size_t size);

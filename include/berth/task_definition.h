@@ -38,7 +38,8 @@ struct key_value {
 
 struct port_mapping {
     int64_t container_port;
-    int64_t host_port; /* 0: the runtime chooses (absent or 0 in bridge mode) */
+    /* 0: the runtime chooses (absent or 0 in bridge mode). In host mode always container_port. */
+    int64_t host_port;
     enum protocol protocol;
     const char *name; /* or NULL */
 };
@@ -81,7 +82,7 @@ struct container_definition {
     const char *image;
     struct string_list entry_point, command;
     bool entry_point_set, command_set; /* an explicit [] differs from absent only for command */
-    struct key_value *environment;
+    struct key_value *environment; /* each name once: of duplicates the last counts, as in ECS */
     size_t environment_count;
     struct key_value *docker_labels;
     size_t docker_label_count;
@@ -116,7 +117,7 @@ struct task_definition {
     size_t container_count;
     struct volume *volumes;
     size_t volume_count;
-    struct digest digest; /* over everything above, in a canonical form */
+    struct digest digest; /* over everything above, in a canonical form; defaults do not count */
 };
 
 /* Parse one element. path is its place in the document ("taskDefinitions[3]"). Findings are

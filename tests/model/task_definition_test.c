@@ -335,6 +335,18 @@ TEST(task_definition, names_the_cycle)
                     FINDING_CYCLE);
 }
 
+TEST(task_definition, leaves_out_of_the_cycle_what_is_not_in_it)
+{
+    struct reading reading = containers(
+        "{'name': 'a', 'image': 'x', 'dependsOn': [{'containerName': 'd', 'condition': 'START'},"
+        " {'containerName': 'b', 'condition': 'START'}]},"
+        "{'name': 'b', 'image': 'x', 'dependsOn': [{'containerName': 'a', 'condition': 'START'}]},"
+        "{'name': 'd', 'image': 'x'}");
+    expect_message(&reading, C ".dependsOn", "containers wait for each other: a -> b -> a");
+    assert_int_equal(reading.findings.errors, 1);
+    reading_release(&reading);
+}
+
 TEST(task_definition, takes_a_diamond_of_dependencies)
 {
     struct reading reading = containers(
@@ -487,6 +499,13 @@ TEST(task_definition, refuses_what_it_would_run_differently)
     task_fails("'pidMode': 'host'", "t.pidMode", FINDING_UNSUPPORTED);
     task_fails("'runtimePlatform': {'operatingSystemFamily': 'WINDOWS_SERVER_2022_CORE'}",
                "t.runtimePlatform.operatingSystemFamily", FINDING_UNSUPPORTED);
+}
+
+TEST(task_definition, does_not_ask_for_a_port_beside_a_range_of_ports)
+{
+    struct reading reading = container_with("'portMappings': [{'containerPortRange': '80-90'}]");
+    assert_int_equal(reading.findings.errors, 1);
+    reading_release(&reading);
 }
 
 TEST(task_definition, warns_of_what_it_leaves_out)
