@@ -123,8 +123,12 @@ int64_t time_parse_wall_ms(const char *text)
     if (ms < 0 || !take_offset_s(&text, &offset_s) || *text != '\0')
         return 0;
 
-    int64_t seconds = days_of(at.year, at.month, at.day) * DAY_S + at.hour * 3600 + at.minute * 60 +
-                      at.second - offset_s;
+    int64_t days = days_of(at.year, at.month, at.day);
+    int year = 0, month = 0, day = 0;
+    date_of(days, &year, &month, &day);
+    if (day != at.day) /* February 30 */
+        return 0;
+    int64_t seconds = days * DAY_S + at.hour * 3600 + at.minute * 60 + at.second - offset_s;
     int64_t wall_ms = seconds * 1000 + ms;
     return wall_ms > 0 ? wall_ms : 0;
 }
