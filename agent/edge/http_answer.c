@@ -48,6 +48,10 @@ void http_head_line(struct http_head *head, const char *line, size_t len)
         value++;
     while (end > value && strchr(" \t\r\n", end[-1]))
         end--;
+    /* It may go back to the server in a header of ours. */
+    for (const char *c = value; c < end; c++)
+        if ((unsigned char)*c < 0x20 && *c != '\t')
+            return;
     AUTO_FREE char *text = memory_strndup(value, (size_t)(end - value));
     for (size_t i = 0; i < COUNT_OF(head_table); i++) {
         size_t name_len = strlen(head_table[i].name);

@@ -23,12 +23,14 @@ void lines_release(struct lines *lines)
 
 static void lines_emit(struct lines *lines, line_fn fn, void *ctx)
 {
-    size_t len = lines->partial.len;
-    if (lines->partial.truncated)
+    struct str *line = &lines->partial;
+    if (line->len > 0 && line->data[line->len - 1] == '\r')
+        line->data[--line->len] = '\0';
+    if (line->truncated)
         fn(ctx, NULL, 0);
-    else if (len > 0)
-        fn(ctx, str_text(&lines->partial), len);
-    str_clear(&lines->partial);
+    else if (line->len > 0)
+        fn(ctx, str_text(line), line->len);
+    str_clear(line);
 }
 
 void lines_feed(struct lines *lines, const char *bytes, size_t len, line_fn fn, void *ctx)
@@ -36,10 +38,9 @@ void lines_feed(struct lines *lines, const char *bytes, size_t len, line_fn fn, 
     while (len > 0) {
         const char *end = memchr(bytes, '\n', len);
         size_t step = end ? (size_t)(end - bytes) : len;
-        size_t text = end && step > 0 && bytes[step - 1] == '\r' ? step - 1 : step;
         /* str drops what does not fit and remembers it, so a line without end costs no memory. */
         if (!lines->partial.truncated)
-            str_add_len(&lines->partial, bytes, text);
+            str_add_len(&lines->partial, bytes, step);
         if (!end)
             return;
         lines_emit(lines, fn, ctx);
