@@ -239,12 +239,15 @@ static bool has_replacement_under_way(const struct service_fact *service, const 
     return keeper && keeper != task && !is_sick(keeper);
 }
 
-static bool pending_elsewhere(const struct service_fact *service)
+/* One of the newest generation is on its way up or down. */
+static bool change_under_way(const struct service_fact *service)
 {
-    for (const struct task *task = service->tasks; task; task = task->service_next)
-        if (!is_old_generation(service, task) && task->intent == INTENT_RUN &&
-            task->last_health == TASK_HEALTH_UNKNOWN)
+    for (const struct task *task = service->tasks; task; task = task->service_next) {
+        if (is_old_generation(service, task) || !task_is_live(task))
+            continue;
+        if (task->intent == INTENT_STOP || task->last_health == TASK_HEALTH_UNKNOWN)
             return true;
+    }
     return false;
 }
 
@@ -260,7 +263,7 @@ static enum wait_reason may_retire_sick(struct step *step, const struct service_
         return WAIT_NONE;
     if (service->live < service->maximum)
         return WAIT_REPLACEMENT; /* its backoff runs; then the replacement comes first */
-    if (pending_elsewhere(service))
+    if (change_under_way(service))
         return WAIT_REPLACEMENT;
     return may_retire(step, service, task, true);
 }
@@ -335,13 +338,16 @@ static void judge_progress(struct step *step, struct service_fact *service)
         step_wake(step, deadline);
         return;
     }
-    const char *last = str_starts(deployment->reason, "in progress; last: ")
-                           ? deployment->reason + strlen("in progress; last: ")
-                           : wait_reason_text(service->wait.reason);
+    const struct wait *wait = &service->wait;
     char cause[REASON_MAX];
-    (void)snprintf(cause, sizeof cause, "%.180s", last);
+    if (str_starts(deployment->reason, "in progress; last: "))
+        (void)snprintf(cause, sizeof cause, "%.180s",
+                       deployment->reason + strlen("in progress; last: "));
+    else
+        (void)snprintf(cause, sizeof cause, "%s%s%.120s", wait_reason_text(wait->reason),
+                       wait->detail[0] ? ": " : "", wait->detail);
     deployment_move(core, service, deployment, DEPLOYMENT_FAILED,
-                    "no progress for %lld s; last: %s",
+                    "no progress for %lld s; last: %.200s",
                     (long long)(core->options.progress_deadline_ms / 1000), cause);
 }
 
@@ -421,12 +427,12 @@ static void plan_service(struct step *step, struct service_fact *service)
     index_slots(service);
     count_tasks(core, service);
     service->wait.reason = WAIT_NONE;
-    bool images_ready =
+    service->images_ready =
         service->primary->state != DEPLOYMENT_IN_PROGRESS || deployment_images_ready(step, service);
     int64_t room_needed = fill_slots(step, service);
     if (room_needed > 0 && service->wait.reason == WAIT_NONE)
         wait_set(&service->wait, core, WAIT_MAXIMUM, "%s", "");
-    retire_tasks(step, service, images_ready ? room_needed : 0);
+    retire_tasks(step, service, room_needed);
     if (service->wait.reason == before.reason)
         service->wait.since = before.since;
     if (service->wait.reason == WAIT_NONE && service->healthy < service->wanted->desired_count)

@@ -237,9 +237,20 @@ static void plan_restart(struct step *step, struct task *task, struct container 
                 (long long)container->exit_code, container->restart_count);
 }
 
+/* A task that never ran and is not wanted any more gets no further containers while it waits to
+ * be retired. */
+static bool is_superseded(const struct task *task)
+{
+    const struct service_fact *service = task->owner;
+    if (!service || task->running_at)
+        return false;
+    return !service->wanted || is_old_generation(service, task) ||
+           task->slot >= service->wanted->desired_count;
+}
+
 static void plan_run(struct step *step, struct task *task, struct container *container)
 {
-    if (container_in_flight(container))
+    if (container_in_flight(container) || is_superseded(task))
         return;
     switch (container->state) {
     case CONTAINER_NONE:
@@ -440,8 +451,9 @@ static void check_essential(struct core *core, struct task *task)
                   (long long)over->exit_code);
 }
 
-static void note_running(struct core *core, struct task *task)
+static void note_running(struct step *step, struct task *task)
 {
+    struct core *core = step->core;
     if (task->running_at || !task_is_running(core, task))
         return;
     msec latest = 0, wall = 0;
@@ -454,6 +466,7 @@ static void note_running(struct core *core, struct task *task)
     }
     task->running_at = latest ? latest : core->now;
     task->started_wall = wall ? wall : core->wall;
+    step_wake(step, core->now); /* its health, planned before it ran, may be due at a time */
 }
 
 void plan_task(struct step *step, struct task *task)
@@ -462,7 +475,7 @@ void plan_task(struct step *step, struct task *task)
         for (size_t i = 0; i < task->container_count; i++)
             plan_run(step, task, &task->containers[i]);
         check_essential(step->core, task);
-        note_running(step->core, task);
+        note_running(step, task);
     }
     if (task->intent == INTENT_STOP)
         plan_stopping_task(step, task);
