@@ -35,22 +35,20 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/be.XXXXXX")
 docker_dir=$work/d
 docker_socket=$docker_dir/docker.sock
 private_docker=$e2e_root/tests/lib/private-docker.sh
-e2e_cgroup=/berth-e2e-$(basename "$work" | tr -d .)
+e2e_cgroup=berth-e2e-$(basename "$work" | tr -d .)
 
 e2e_cleanup() {
     trap '' TERM INT
     "$private_docker" stop "$docker_dir" >/dev/null 2>&1
-    find /sys/fs/cgroup -depth -type d -path "*$e2e_cgroup*" -exec rmdir {} + 2>/dev/null
+    find /sys/fs/cgroup -depth -type d -path "*/$e2e_cgroup*" -exec rmdir {} + 2>/dev/null
     grep -oE " $work/[^ ]*" /proc/mounts | sort -r | xargs -r -n 1 umount -l 2>/dev/null
     rm -rf --one-file-system "$work"
 }
 
-docker_start() {
-    DOCKERD_OPTS="--cgroup-parent $e2e_cgroup ${DOCKERD_OPTS:-}" \
-        "$private_docker" start "$docker_dir" >>"$work/docker.out" 2>&1
-}
+# DOCKERD_OPTIONS goes through to dockerd.
+docker_start() { "$private_docker" start "$docker_dir" >>"$work/docker.out" 2>&1; }
 docker_kill() { "$private_docker" kill9 "$docker_dir"; }
-docker_stop() { "$private_docker" stop "$docker_dir"; }
+docker_pid() { cat "$docker_dir/dockerd.pid"; }
 
 # One call to the runtime, past the agent: api METHOD PATH [curl option...].
 api() {
@@ -143,7 +141,7 @@ agent_defaults() {
         [BERTH_STATE_DIR]=$test_dir/state
         [BERTH_HOST_ID]=$host_id
         [BERTH_CLUSTER]=e2e
-        [BERTH_CGROUP_PARENT]=${e2e_cgroup#/}
+        [BERTH_CGROUP_PARENT]=$e2e_cgroup
         [BERTH_SETTLE_TIME]=1s
         [BERTH_RESTART_BACKOFF]=1s
         [BERTH_RESTART_BACKOFF_MAX]=4s
@@ -177,7 +175,12 @@ agent_ready() {
 
 agent_start() { # flag...
     agent_launch "$@"
-    eventually 15 "the agent is ready" agent_ready
+    eventually 15 "the agent is ready" agent_ready_or_dead
+    agent_ready || fail "the agent ended instead of starting"
+}
+
+agent_ready_or_dead() {
+    agent_ready || ! kill -0 "$agent_pid" 2>/dev/null
 }
 
 # The exit status of the agent, within a deadline.
@@ -279,17 +282,24 @@ exit_of() { # command... : its exit status, output in $output
     exit_status=$?
 }
 
+# jq -e calls no input at all a success, which an agent that is not there would pass.
+json_says() { # jq condition [jq option...]
+    local condition=$1
+    shift
+    jq -es "$@" "if length == 0 then false else .[0] | ($condition) end" >/dev/null 2>&1
+}
+
 status_says() { # jq condition
-    berth status -o json 2>/dev/null | jq -e "$1" >/dev/null 2>&1
+    berth status -o json 2>/dev/null | json_says "$1"
 }
 
 service_says() { # name jq-condition
-    berth services -o json 2>/dev/null | jq -e --arg name "$1" \
-        ".[] | select(.serviceName == \$name) | $2" >/dev/null 2>&1
+    berth services -o json 2>/dev/null |
+        json_says ".[] | select(.serviceName == \$name) | $2" --arg name "$1"
 }
 
 tasks_say() { # jq condition on the array, stopped ones included
-    berth ps --all -o json 2>/dev/null | jq -e "$1" >/dev/null 2>&1
+    berth ps --all -o json 2>/dev/null | json_says "$1"
 }
 
 events_say() { # extended regular expression

@@ -144,8 +144,8 @@ test_sighup_reloads_and_fetches() {
 }
 
 config_is() { # key value
-    berth config -o json | jq -e --arg key "$1" --arg value "$2" \
-        '.[$key].value | tostring == $value' >/dev/null
+    berth config -o json | json_says '.[$key].value | tostring == $value' --arg key "$1" \
+        --arg value "$2"
 }
 
 test_sigusr1_dumps_the_state() {

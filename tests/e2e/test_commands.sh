@@ -125,14 +125,14 @@ memory_below() { # KiB
 test_events_tell_and_follow() {
     simple 1
     agent_start
-    berth events -f >"$test_dir/events" &
+    berth events -f -o json >"$test_dir/events" &
     expect "it runs" berth wait web --timeout 30s
     eventually 5 "events arrive" grep -q web "$test_dir/events"
     expect "each line is JSON" jq -es 'length > 0 and all(.[]; type == "object")' "$test_dir/events"
     simple 2 1 bb:2
     expect "replaced" berth wait web --revision 2 --timeout 30s
     eventually 5 "they follow" grep -q 'web:2' "$test_dir/events"
-    expect "past ones without -f" jq -es 'length > 3' <(berth events)
+    expect "past ones without -f" jq -es 'length > 3' <(berth events -o json)
 }
 
 test_status_ps_and_services_as_tables() {
@@ -219,8 +219,8 @@ test_config_names_the_origin_of_each_value() {
 }
 
 config_from() { # key value origin
-    berth config -o json | jq -e --arg key "$1" --arg value "$2" --arg origin "$3" '.[$key] |
-        ($value == "" or (.value | tostring) == $value) and (.origin | test($origin))' >/dev/null
+    berth config -o json | json_says '.[$key] | ($value == "" or (.value | tostring) == $value)
+        and (.origin | test($origin))' --arg key "$1" --arg value "$2" --arg origin "$3"
 }
 
 test_version_help_and_completion() {

@@ -15,7 +15,7 @@ with_our_image() { # file
 }
 
 is_valid() { # document on stdin
-    "$bin/berth" validate -o json /dev/stdin 2>/dev/null | jq -e .valid >/dev/null
+    "$bin/berth" validate -o json /dev/stdin 2>/dev/null | json_says .valid
 }
 
 # What the original test of each definition expects: the exit code of each container.

@@ -83,7 +83,8 @@ test_an_http_probe_decides() {
     port=$(free_port)
     desire 1 "$(definition web:1 "$(container app "trap 'exit 0' TERM; mkdir -p /tmp/w
         httpd -f -p 8080 -h /tmp/w & sleep 2; touch /tmp/w/healthz; wait" \
-        '{"portMappings": [{"containerPort": 8080}]}')")" "$(service web web:1 1 "$(probed "$port" 8080)")"
+        '{"portMappings": [{"containerPort": 8080}]}')")" \
+        "$(service web web:1 1 "$(probed "$port" 8080 '{"unhealthyThresholdCount": 8}')")"
     agent_start
     eventually 10 "it runs" tasks_say '.[0].lastStatus == "RUNNING" or .[0].lastStatus == "ACTIVATING"'
     expect "not healthy while it answers 404" service_says web '.healthyCount == 0'
@@ -130,7 +131,8 @@ test_a_tcp_probe_decides() {
     port=$(free_port)
     desire 1 "$(definition web:1 "$(container app "trap 'exit 0' TERM; sleep 2; nc -lk -p 8080 -e true & wait" \
         '{"portMappings": [{"containerPort": 8080}]}')")" \
-        "$(service web web:1 1 "$(probed "$port" 8080 '{"protocol": "TCP", "path": null}')")"
+        "$(service web web:1 1 "$(probed "$port" 8080 \
+            '{"protocol": "TCP", "path": null, "unhealthyThresholdCount": 8}')")"
     agent_start
     expect "completed" berth wait web --timeout 30s
     expect "healthy" service_says web '.healthyCount == 1'

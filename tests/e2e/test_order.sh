@@ -46,7 +46,7 @@ test_complete_and_success_wait_for_the_end_of_another() {
 }
 
 test_a_failed_success_dependency_stops_the_task() {
-    setting[BERTH_RESTART_BACKOFF]=60s
+    setting[BERTH_RESTART_BACKOFF]=60s setting[BERTH_RESTART_BACKOFF_MAX]=60s
     desire 1 "$(definition app:1 \
         "$(container main "touch /never; $sleeper" "$(depends setup:SUCCESS)")" \
         "$(container setup "exit 9" '{"essential": false}')")" \
@@ -97,16 +97,20 @@ test_stops_in_reverse_order() {
     watch_ends "$first" "$second" >"$test_dir/ends" &
     desire 2
     eventually 20 "both are gone" count_is 0 containers_all
-    wait $!
+    eventually 5 "both ends are seen" two_lines "$test_dir/ends"
     equal "order of ends" "$second $first" "$(xargs <"$test_dir/ends")"
+}
+
+two_lines() { # file
+    [ "$(wc -l <"$1")" -eq 2 ]
 }
 
 # The runtime's own events: ids in the order of their deaths.
 watch_ends() { # id...
     local filters
     filters=$(printf '%s\n' "$@" | jq -cRrn '{container: [inputs], event: ["die"]} | tojson | @uri')
-    curl -sN --max-time 20 --unix-socket "$docker_socket" \
-        "http://d/events?filters=$filters" | jq --unbuffered -r .id | head -n $#
+    curl -sN --max-time 60 --unix-socket "$docker_socket" "http://d/events?filters=$filters" |
+        jq --unbuffered -r .id
 }
 
 test_an_essential_exit_stops_the_task() {
@@ -142,7 +146,7 @@ test_a_non_essential_exit_changes_nothing() {
 }
 
 test_a_start_timeout_ends_the_dependent_with_143() {
-    setting[BERTH_RESTART_BACKOFF]=60s
+    setting[BERTH_RESTART_BACKOFF]=60s setting[BERTH_RESTART_BACKOFF_MAX]=60s
     desire 1 "$(definition app:1 \
         "$(container main "$sleeper" "$(depends slow:SUCCESS)")" \
         "$(container slow "trap 'exit 0' TERM; sleep 100 & wait" \

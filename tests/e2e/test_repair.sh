@@ -13,13 +13,13 @@ another_than() { # id
 
 test_a_killed_container_is_replaced_at_once() {
     local before began took
+    setting[BERTH_RESTART_BACKOFF]=30s setting[BERTH_RESTART_BACKOFF_MAX]=30s
     simple 1
     agent_start
     expect "it runs" berth wait web --timeout 30s
     # The first death of a task that ran for BERTH_RESTART_MIN_RUN (1 s here) is repaired at once.
     throughout 1 "it runs" count_is 1 containers web
     before=$(containers web)
-    setting[BERTH_RESTART_BACKOFF]=30s
     began=$(milliseconds)
     api POST "/containers/$before/kill"
     eventually 10 "another one runs" another_than "$before"

@@ -73,19 +73,26 @@ test_killed_in_the_middle_of_a_rollout() {
     eventually 20 "two of the new" count_is 2 containers_all web
 }
 
-test_a_restart_without_live_restore_starts_everything_again() {
+test_without_live_restore_everything_is_started_again() {
     simple 1 2
     agent_start
     expect "it runs" berth wait web --timeout 30s
-    LIVE_RESTORE=0 docker_restart
-    eventually 40 "steady again" steady web 2
+    # Without live-restore a dockerd that starts ends what it finds running.
+    docker_kill
+    DOCKERD_OPTIONS=--live-restore=false docker_start
+    eventually 40 "steady again after a crash" steady web 2
+    # And one that is told to stop takes its containers with it.
+    kill "$(docker_pid)"
+    eventually 30 "it ends" docker_gone
+    DOCKERD_OPTIONS=--live-restore=false docker_start
+    eventually 40 "steady again after a stop" steady web 2
     eventually 20 "with nothing left over" count_is 2 containers web
-    docker_restart
+    docker_kill
+    docker_start
 }
 
-# Stop as an administrator would, which takes the containers with it unless live-restore is on.
-docker_restart() {
-    "$private_docker" restart "$docker_dir" >>"$work/docker.out" 2>&1
+docker_gone() {
+    ! kill -0 "$(docker_pid)" 2>/dev/null
 }
 
 test_a_socket_that_is_missing_at_start_is_waited_for() {
@@ -125,7 +132,7 @@ test_a_frozen_runtime_blocks_nothing_but_itself() {
     simple 1
     agent_start
     expect "it runs" berth wait web --timeout 30s
-    pid=$(cat "$docker_dir"/docker.pid)
+    pid=$(docker_pid)
     kill -STOP "$pid"
     simple 2 2
     began=$(milliseconds)
