@@ -66,6 +66,17 @@ static struct task *adopt_task(struct core *core, const struct observed_containe
     return task;
 }
 
+/* It is there, and that is all: nothing follows for what is known, and nothing may be done to what
+ * is not until a look at it alone succeeds. */
+static void observe_unclear(struct core *core, struct task *task, struct container *container)
+{
+    container->look_needed = true;
+    container->look_failures++;
+    container_retry_later(core, container);
+    if (container->state == CONTAINER_NONE)
+        container_move(core, task, container, CONTAINER_UNKNOWN);
+}
+
 static void observe_one(struct core *core, const struct observed_container *seen, uint64_t asked_by)
 {
     if (!is_ours(core, seen))
@@ -87,6 +98,10 @@ static void observe_one(struct core *core, const struct observed_container *seen
     container->seen_by = asked_by;
     if (!look_counts(container, asked_by))
         return;
+    if (seen->unclear) {
+        observe_unclear(core, task, container);
+        return;
+    }
     container->look_needed = container->look_again;
     container->look_again = false;
     container_observe(core, task, container, seen);
@@ -102,15 +117,6 @@ static void complete_adopted(struct core *core, struct task *task)
 }
 
 /* ------------------------------------------------------------------ full looks */
-
-static bool was_listed(const struct observed *observed, const struct container *container)
-{
-    for (size_t i = 0; i < observed->unclear_count; i++)
-        if (str_equal(observed->unclear[i], container->runtime_name) ||
-            str_equal(observed->unclear[i], container->runtime_id))
-            return true;
-    return false;
-}
 
 static bool expected_in_runtime(const struct container *container)
 {
@@ -132,7 +138,7 @@ static bool expected_in_runtime(const struct container *container)
     return true;
 }
 
-static void sweep(struct core *core, const struct observed *observed, uint64_t asked_by)
+static void sweep(struct core *core, uint64_t asked_by)
 {
     for (struct task *task = core->tasks; task; task = task->next) {
         for (size_t i = 0; i < task->container_count; i++) {
@@ -140,11 +146,6 @@ static void sweep(struct core *core, const struct observed *observed, uint64_t a
             if (container->seen_by == asked_by || !expected_in_runtime(container) ||
                 !look_counts(container, asked_by))
                 continue;
-            if (was_listed(observed, container)) {
-                container->look_needed = true;
-                container_retry_later(core, container);
-                continue;
-            }
             container->look_needed = false;
             container_vanished(core, task, container);
         }
@@ -171,7 +172,7 @@ static void fold_full_look(struct core *core, const struct observed *observed, u
     runtime_is_up(core);
     for (size_t i = 0; i < observed->count; i++)
         observe_one(core, &observed->containers[i], asked_by);
-    sweep(core, observed, asked_by);
+    sweep(core, asked_by);
     for (struct task *task = core->tasks; task; task = task->next) {
         complete_adopted(core, task);
         if (*task->one_off && task->adopted && task->intent == INTENT_RUN)

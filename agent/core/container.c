@@ -21,7 +21,8 @@ const char *container_state_name(enum container_state state)
 /* A look may find anything in a container that no call of ours is changing: people and crashes
  * do what they like. What is not listed here is a bug of ours. */
 static const unsigned legal_moves[] = {
-    [CONTAINER_NONE] = TO(PULLING) | TO(GONE) | TO(CREATED) | TO(RUNNING) | TO(STOPPED),
+    [CONTAINER_NONE] =
+        TO(PULLING) | TO(GONE) | TO(CREATED) | TO(RUNNING) | TO(STOPPED) | TO(UNKNOWN),
     [CONTAINER_PULLING] = TO(CREATING) | TO(GONE) | TO(CREATED) | TO(RUNNING) | TO(STOPPED),
     [CONTAINER_CREATING] = TO(CREATED) | TO(PULLING) | TO(GONE) | TO(UNKNOWN),
     [CONTAINER_CREATED] = TO(STARTING) | TO(RUNNING) | TO(STOPPED) | TO(GONE) | TO(UNKNOWN),
@@ -201,6 +202,7 @@ void container_observe(struct core *core, struct task *task, struct container *c
                        const struct observed_container *seen)
 {
     observe_details(core, container, seen);
+    container->looked_at = core->now;
     switch (seen->state) {
     case RUNTIME_CREATED:
         observe_created(core, task, container);

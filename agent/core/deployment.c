@@ -234,8 +234,8 @@ bool deployment_images_ready(struct step *step, struct service_fact *service)
 static bool has_tasks(const struct service_fact *service, int64_t generation)
 {
     for (const struct task *task = service->tasks; task; task = task->service_next)
-        if (task->generation == generation)
-            return true;
+        if (task->generation == generation && !task->dead_at)
+            return true; /* one that is only kept for its logs does not count */
     return false;
 }
 

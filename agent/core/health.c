@@ -74,14 +74,24 @@ static enum task_health probes_health(const struct core *core, const struct task
     return health;
 }
 
+/* An event may have been lost: that it still runs at the end of the settling time is not believed
+ * before a look has said so. */
+static bool seen_since(const struct task *task, msec at)
+{
+    for (size_t i = 0; i < task->container_count; i++)
+        if (task->containers[i].essential && task->containers[i].looked_at < at)
+            return false;
+    return true;
+}
+
 enum task_health task_health(const struct core *core, const struct task *task)
 {
     if (!task->running_at || !task_is_running(core, task))
         return TASK_HEALTH_UNKNOWN;
     bool by_container = any_container_check(task), by_probe = any_probe_check(task);
     if (!by_container && !by_probe)
-        return core->now >= task->running_at + core->options.settle_ms ? TASK_HEALTHY
-                                                                       : TASK_HEALTH_UNKNOWN;
+        return seen_since(task, task->running_at + core->options.settle_ms) ? TASK_HEALTHY
+                                                                            : TASK_HEALTH_UNKNOWN;
     enum task_health containers = by_container ? task_container_health(task) : TASK_HEALTHY;
     enum task_health probes = by_probe ? probes_health(core, task) : TASK_HEALTHY;
     if (containers == TASK_UNHEALTHY || probes == TASK_UNHEALTHY)
@@ -89,6 +99,13 @@ enum task_health task_health(const struct core *core, const struct task *task)
     if (containers == TASK_HEALTH_UNKNOWN || probes == TASK_HEALTH_UNKNOWN)
         return TASK_HEALTH_UNKNOWN;
     return TASK_HEALTHY;
+}
+
+void task_look(struct task *task)
+{
+    for (size_t i = 0; i < task->container_count; i++)
+        if (task->containers[i].essential)
+            task->containers[i].look_needed = true;
 }
 
 static void note_health(struct core *core, struct task *task, enum task_health health)
@@ -104,22 +121,25 @@ static void note_health(struct core *core, struct task *task, enum task_health h
         if (deployment)
             deployment->progress_at = core->now;
     }
-    if (task->intent == INTENT_RUN)
-        change_emit(core, CHANGE_TASK, health == TASK_UNHEALTHY, task->service, task->id, "",
-                    "health is %s", task_health_name(health));
+    change_emit(core, CHANGE_TASK, health == TASK_UNHEALTHY, task->service, task->id, "",
+                "health is %s", task_health_name(health));
 }
 
 void plan_health(struct step *step)
 {
     struct core *core = step->core;
     for (struct task *task = core->tasks; task; task = task->next) {
+        if (task->intent == INTENT_STOP)
+            continue; /* what it was when that was decided stays */
         note_health(core, task, task_health(core, task));
-        if (!task->running_at || task->intent == INTENT_STOP || task->last_health == TASK_HEALTHY)
+        if (!task->running_at || task->last_health == TASK_HEALTHY)
             continue;
         bool checked = any_probe_check(task) || any_container_check(task);
         msec at = task->running_at + (checked ? grace_of(task) : core->options.settle_ms);
         if (at > core->now)
             step_wake(step, at);
+        else if (!checked)
+            task_look(task);
     }
 }
 

@@ -94,6 +94,7 @@ void container_retry_later(struct core *core, struct container *container);
 
 /* ---- health (health.c) */
 void plan_health(struct step *step);
+void task_look(struct task *task); /* at its essential containers, now */
 void plan_probes(struct step *step);
 void fold_probed(struct core *core, const struct event *event);
 

@@ -130,10 +130,16 @@ static const struct container *first_essential(const struct task *task)
     return NULL;
 }
 
+/* The document changed what the id means before it ran: it is made again from the new one. */
+static bool is_outdated(const struct one_off_record *record, const struct task *task)
+{
+    return record->state == ONE_OFF_NEW && !task->definition && !task_ever_started(task);
+}
+
 static void note_result(struct core *core, struct task *task)
 {
     struct one_off_record *record = one_off_get(core, task->one_off);
-    if (record->state == ONE_OFF_STOPPED || !task->dead_at)
+    if (record->state == ONE_OFF_STOPPED || !task->dead_at || is_outdated(record, task))
         return;
     const struct container *main = first_essential(task);
     record->exit_known = main && main->exit_known;
@@ -206,6 +212,11 @@ void plan_one_offs(struct step *step)
         if (!*task->one_off)
             continue;
         note_result(core, task);
+        if (is_outdated(one_off_get(core, task->one_off), task)) {
+            task->stopped_by_us = true;
+            task_stop(core, task, "UserInitiated", "one-off task %.200s was changed before it ran",
+                      task->one_off);
+        }
         if (core->desired && !desired_one_off(core->desired, task->one_off)) {
             task->stopped_by_us = true;
             task_stop(core, task, "UserInitiated", "one-off task %.200s is not in the document",

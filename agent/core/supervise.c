@@ -399,7 +399,10 @@ static bool is_kept_for_its_logs(struct step *step, const struct task *task)
 
 static bool is_kept_as_proof(const struct core *core, const struct task *task)
 {
-    return *task->one_off && (!core->desired || desired_one_off(core->desired, task->one_off));
+    const struct one_off_record *record = *task->one_off ? core_one_off(core, task->one_off) : NULL;
+    if (!record || record->state == ONE_OFF_NEW)
+        return false;
+    return !core->desired || desired_one_off(core->desired, task->one_off);
 }
 
 static void note_death(struct step *step, struct task *task)

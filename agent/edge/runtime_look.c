@@ -13,6 +13,7 @@
 
 struct listed {
     const char *id, *name;
+    const cJSON *entry; /* in look->list */
 };
 
 struct look {
@@ -24,6 +25,7 @@ struct look {
     struct arena arena; /* what was listed */
     struct listed *listed;
     size_t listed_count, next;
+    cJSON *list;
     size_t in_flight;
     bool failed;
     struct judgement judgement; /* of the first failure */
@@ -58,7 +60,7 @@ void runtime_look(struct runtime *runtime, const char *container, runtime_look_f
     if (full)
         look_list(look);
     else
-        look_inspect(look, &(struct listed){ look->container, look->container });
+        look_inspect(look, &(struct listed){ look->container, look->container, NULL });
 }
 
 /* {"label":["io.berth.host=ID"]}, escaped for the query */
@@ -104,9 +106,9 @@ static void look_on_list(void *ctx, const struct http_answer *answer)
 
 static int look_take_list(struct look *look, const struct http_answer *answer, struct err *err)
 {
-    AUTO_JSON cJSON *json = NULL;
-    if (json_parse_answer(answer->body, answer->len, &json, err) < 0)
+    if (json_parse_answer(answer->body, answer->len, &look->list, err) < 0)
         return -EPROTO;
+    cJSON *json = look->list;
     if (!cJSON_IsArray(json))
         return err_say(err, -EPROTO, "the answer is no array");
     size_t count = (size_t)cJSON_GetArraySize(json);
@@ -121,7 +123,7 @@ static int look_take_list(struct look *look, const struct http_answer *answer, s
             return err_say(err, -EPROTO, "a container without Id");
         look->listed[look->listed_count++] =
             (struct listed){ arena_strdup(&look->arena, id),
-                             arena_strdup(&look->arena, name[0] == '/' ? name + 1 : name) };
+                             arena_strdup(&look->arena, name[0] == '/' ? name + 1 : name), item };
     }
     return 0;
 }
@@ -181,8 +183,8 @@ static void look_take_inspect(struct look *look, const struct listed *listed,
         (void)snprintf(judgement.text, sizeof judgement.text, "inspect %.255s: %s", listed->name,
                        err.text);
     }
-    if (!look->container && (answer->rc == 0 || answer->rc == -ETIMEDOUT))
-        observed_add_unclear(look->observed, listed->name);
+    if (listed->entry && (answer->rc == 0 || answer->rc == -ETIMEDOUT))
+        observed_add_unclear(look->observed, listed->entry);
     else
         look_fail(look, &judgement);
 }
@@ -202,6 +204,7 @@ static void look_end(struct look *look)
         observed_free(TAKE(look->observed));
     look->done(look->ctx, look->observed, &look->judgement.result);
     arena_release(&look->arena);
+    cJSON_Delete(look->list);
     free(look->container);
     free(look);
 }

@@ -18,7 +18,7 @@ struct volumes {
     char prefix[RENDER_VOLUME_MAX];
     size_t in_flight;
     bool failed;
-    char text[ERR_TEXT_MAX];
+    struct err err;
 };
 
 static void volumes_fail(struct volumes *volumes, const struct http_answer *answer,
@@ -30,15 +30,15 @@ static void volumes_fail(struct volumes *volumes, const struct http_answer *answ
     if (answer->rc == 0)
         runtime_message(answer->body, answer->len, message);
     volumes->failed = true;
-    (void)snprintf(volumes->text, sizeof volumes->text, "%s %s: %s", what, volumes->prefix,
-                   answer->rc < 0 ? answer->error : message);
+    (void)err_say(&volumes->err, -EIO, "%s %s: %s", what, volumes->prefix,
+                  answer->rc < 0 ? answer->error : message);
 }
 
 static void volumes_end(struct volumes *volumes)
 {
     struct runtime_result result = { .outcome = volumes->failed ? OUTCOME_REFUSED : OUTCOME_OK,
                                      .error = volumes->failed ? "CannotRemoveVolumeError" : "",
-                                     .text = volumes->text };
+                                     .text = volumes->err.text };
     volumes->done(volumes->ctx, &result);
     free(volumes);
 }
@@ -75,7 +75,7 @@ static void volumes_on_list(void *ctx, const struct http_answer *answer)
     struct volumes *volumes = ctx;
     AUTO_JSON cJSON *json = NULL;
     if (answer->rc < 0 || answer->status != 200 ||
-        json_parse(answer->body, answer->len, &json, NULL) < 0) {
+        json_parse_answer(answer->body, answer->len, &json, NULL) < 0) {
         volumes_fail(volumes, answer, "list volumes");
         volumes_end(volumes);
         return;

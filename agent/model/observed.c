@@ -43,20 +43,6 @@ static struct observed_container *observed_append(struct observed *observed)
     return &observed->containers[observed->count++];
 }
 
-void observed_add_unclear(struct observed *observed, const char *name)
-{
-    /* Room is made whenever the count reaches a power of two. */
-    size_t count = observed->unclear_count;
-    if ((count & (count - 1)) == 0) {
-        size_t room = count > 0 ? count * 2 : 1;
-        const char **larger = arena_array(&observed->arena, room, sizeof *larger);
-        if (count > 0)
-            memcpy(larger, observed->unclear, count * sizeof *larger);
-        observed->unclear = larger;
-    }
-    observed->unclear[observed->unclear_count++] = arena_strdup(&observed->arena, name);
-}
-
 /* Text of a program that may print anything: one line of valid UTF-8, at most OUTPUT_MAX bytes. */
 static const char *read_output(struct arena *arena, const char *text)
 {
@@ -350,4 +336,29 @@ int observed_add(struct observed *observed, const char *json, size_t len, struct
     read_ports(arena, json_get(network, "Ports"), ret);
     read_labels(arena, json_get(config, "Labels"), ret);
     return 0;
+}
+
+void observed_add_unclear(struct observed *observed, const cJSON *listed)
+{
+    struct arena *arena = &observed->arena;
+    const char *id = json_string(listed, "Id", "");
+    const cJSON *first_name = cJSON_GetArrayItem(json_get(listed, "Names"), 0);
+    const char *name = cJSON_IsString(first_name) ? first_name->valuestring : "";
+    name += name[0] == '/';
+    if (!is_plain_name(id) || !is_plain_name(name))
+        return;
+    struct observed_container *container = observed_append(observed);
+    *container = (struct observed_container){
+        .unclear = true,
+        .runtime_id = arena_strdup(arena, id),
+        .name = arena_strdup(arena, name),
+        .image = arena_strdup(arena, json_string(listed, "Image", "")),
+        .image_id = "",
+        .state = RUNTIME_RUNNING,
+        .exit_code = -1,
+        .error = "",
+        .health_output = "",
+        .address = "",
+    };
+    read_labels(arena, json_get(listed, "Labels"), container);
 }

@@ -211,6 +211,7 @@ struct container {
     uint64_t look;    /* ACT_OBSERVE in flight for it */
     int look_failures;
     uint64_t seen_by;   /* the full look that last listed it */
+    msec looked_at;     /* when a look last told its state */
     bool start_refused; /* the runtime said no to the last start; the look decides what follows */
     bool create_lost;   /* a create without an answer: absence means it never happened */
     msec exited_at;     /* monotonic */
@@ -330,7 +331,8 @@ struct service_fact {
     const struct service *wanted; /* in the current document; NULL = to be stopped */
     struct deployment *primary;   /* newest; ->older are ACTIVE while they have tasks */
     int64_t highest_generation;
-    bool stop_first; /* a fixed host port: two tasks cannot overlap */
+    bool stop_first;   /* a fixed host port: two tasks cannot overlap */
+    bool images_ready; /* of the newest deployment: nothing old stops for it before */
     char stop_first_reason[160];
     int64_t minimum, maximum; /* effective bounds */
     int64_t running, pending, healthy, live, old_live;

@@ -55,6 +55,7 @@ struct observed_port {
 };
 
 struct observed_container {
+    bool unclear; /* listed, but it could not be inspected: only id, name, image and labels hold */
     const char *runtime_id; /* full id */
     const char *name;       /* without the leading slash */
     const char *image;      /* as asked for at create */
@@ -89,9 +90,7 @@ struct observed {
     const char *asked;                     /* scoped: the container name or id that was asked for */
     struct observed_container *containers; /* scoped: none (it does not exist) or one */
     size_t count;
-    size_t capacity;      /* of containers, for observed_add() */
-    const char **unclear; /* full: names that were listed but could not be inspected */
-    size_t unclear_count;
+    size_t capacity; /* of containers, for observed_add() */
 };
 
 struct observed *observed_new(bool full, const char *asked);
@@ -99,7 +98,9 @@ void observed_free(struct observed *observed);
 /* Append the container of one inspect answer. -EPROTO with a message when it is not one. */
 int observed_add(struct observed *observed, const char *json, size_t len, struct err *err);
 
-/* A container that is there, but of which nothing more is known now. */
-void observed_add_unclear(struct observed *observed, const char *name);
+/* A container that is in the list, but cannot be inspected now: `listed` is its entry in the answer
+ * of GET /containers/json. Appended with `unclear` set; ignored when it has no id or name. */
+struct cJSON;
+void observed_add_unclear(struct observed *observed, const struct cJSON *listed);
 
 #endif

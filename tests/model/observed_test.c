@@ -314,14 +314,34 @@ TEST(observed, holds_many_containers_in_the_order_they_came)
         AUTO_FREE char *json =
             memory_printf("{\"Id\":\"c%d\",\"Name\":\"/n%d\",\"State\":{}}", i, i);
         assert_int_equal(observed_add(observed, json, strlen(json), NULL), 0);
-        observed_add_unclear(observed, i % 2 ? "odd" : "even");
     }
     assert_int_equal(observed->count, 1000);
     assert_string_equal(observed->containers[0].name, "n0");
     assert_string_equal(observed->containers[999].runtime_id, "c999");
-    assert_int_equal(observed->unclear_count, 1000);
-    assert_string_equal(observed->unclear[998], "even");
-    assert_string_equal(observed->unclear[999], "odd");
+    observed_free(observed);
+}
+
+TEST(observed, keeps_the_identity_of_what_cannot_be_inspected)
+{
+    static const char list[] =
+        "[{\"Id\":\"c1\",\"Names\":[\"/berth-web\"],\"Image\":\"web:1\",\"State\":\"running\","
+        "\"Labels\":{\"io.berth.host\":\"h\",\"io.berth.task\":\"t\",\"io.berth.slot\":\"2\"}},"
+        "{\"Id\":\"\",\"Names\":[\"/x\"]},{\"Id\":\"c2\"},7]";
+    AUTO_JSON cJSON *json = NULL;
+    assert_int_equal(json_parse(list, strlen(list), &json, NULL), 0);
+    struct observed *observed = observed_new(true, NULL);
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, json) {
+        observed_add_unclear(observed, item);
+    }
+    assert_int_equal(observed->count, 1);
+    const struct observed_container *container = &observed->containers[0];
+    assert_true(container->unclear);
+    assert_string_equal(container->name, "berth-web");
+    assert_string_equal(container->host, "h");
+    assert_string_equal(container->task_id, "t");
+    assert_int_equal(container->slot, 2);
+    assert_int_equal(container->generation, -1);
     observed_free(observed);
 }
 

@@ -224,33 +224,54 @@ static void check_maximum(struct world *world, const struct action *action)
         return;
     int64_t maximum =
         fixed_port(service) ? service->desired_count : service_maximum_running(service);
+    for (size_t i = 0; i < world->container_count; i++)
+        if (world->containers[i].exists && world->containers[i].state == RUNTIME_RUNNING &&
+            str_equal(world->containers[i].task_id, action->task->id))
+            return; /* it runs already, and no start makes it two */
     int64_t others = running_tasks_but(world, service->name, action->task->id);
+    const char *other = "";
+    for (size_t i = 0; i < world->container_count; i++)
+        if (world->containers[i].exists && world->containers[i].ours &&
+            world->containers[i].state == RUNTIME_RUNNING &&
+            str_equal(world->containers[i].service, service->name))
+            other = world->containers[i].name;
     if (others + 1 > maximum)
-        world_fail(world, "%s would have %lld tasks, maximum %lld", service->name,
-                   (long long)others + 1, (long long)maximum);
+        world_fail(world, "%s would have %lld tasks, maximum %lld (%s runs)", service->name,
+                   (long long)others + 1, (long long)maximum, other);
 }
 
-static bool task_truly_healthy(const struct world *world, const char *task_id)
+static bool task_truly_healthy(struct world *world, const struct task *task)
 {
-    bool any = false;
-    for (size_t i = 0; i < world->container_count; i++) {
-        const struct fake_container *container = &world->containers[i];
-        if (!container->exists || !str_equal(container->task_id, task_id) || !container->essential)
+    for (size_t i = 0; i < task->container_count; i++) {
+        if (!task->containers[i].essential)
             continue;
-        if (!runtime_healthy(world, container))
+        const struct fake_container *there = runtime_find(world, task->containers[i].runtime_name);
+        if (!there || there->state != RUNTIME_RUNNING ||
+            (there->health_check && !runtime_healthy(world, there)))
             return false;
-        any = true;
     }
-    return any;
+    return true;
 }
 
-static int64_t healthy_tasks_but(const struct world *world, const char *service,
-                                 const char *task_id)
+/* Nobody can know of a death sooner than a look can tell it. */
+static bool died_just_now(struct world *world, const struct task *task)
+{
+    for (size_t i = 0; i < task->container_count; i++) {
+        const struct fake_container *there = runtime_find(world, task->containers[i].runtime_name);
+        if (there && there->state == RUNTIME_EXITED && task->containers[i].essential &&
+            world_wall(world) - there->finished_wall < 5000 + 2 * world->knobs.latency_max)
+            return true;
+    }
+    return false;
+}
+
+static int64_t healthy_tasks_but(struct world *world, const char *service, const char *task_id)
 {
     int64_t count = 0;
     for (const struct task *task = world->core->tasks; task; task = task->next)
         if (str_equal(task->service, service) && !str_equal(task->id, task_id) &&
-            task->intent == INTENT_RUN && task_truly_healthy(world, task->id))
+            task->intent == INTENT_RUN &&
+            (task_truly_healthy(world, task) || died_just_now(world, task)))
             count++;
     return count;
 }
@@ -263,7 +284,7 @@ static void check_minimum(struct world *world, const struct action *action)
     if (!world->strict || action->kind != ACT_STOP || !service || fixed_port(service))
         return;
     const struct task *task = action->task;
-    if (!task_truly_healthy(world, task->id) ||
+    if (task->stop_at != world->now || !task_truly_healthy(world, task) ||
         str_equal(task->stop_code, "EssentialContainerExited"))
         return;
     int64_t others = healthy_tasks_but(world, service->name, task->id);
@@ -277,7 +298,7 @@ static void check_known_minimum(struct world *world, const struct action *action
 {
     const struct service *service = service_of(world, action);
     if (action->kind != ACT_STOP || !service || fixed_port(service) || !action->task->running_at ||
-        action->task->last_health == TASK_UNHEALTHY ||
+        action->task->stop_at != world->now || action->task->last_health == TASK_UNHEALTHY ||
         str_equal(action->task->stop_code, "EssentialContainerExited"))
         return;
     const struct task *task = action->task;
@@ -318,10 +339,12 @@ static void check_start_order(struct world *world, const struct action *action)
     for (size_t i = 0; i < container->depends_on_count; i++) {
         const struct dependency *on = &container->depends_on[i];
         const struct fake_container *there = sibling(world, action->task, on->container_name);
-        if (!there || !there->started)
+        if (!there)
+            continue; /* somebody took it away after it had done its part */
+        if (!there->started)
             world_fail(world, "%s starts before %s", container->name, on->container_name);
-        else if (on->condition == DEPENDS_SUCCESS &&
-                 (there->state != RUNTIME_EXITED || there->exit_code != 0))
+        if (on->condition == DEPENDS_SUCCESS &&
+            (there->state != RUNTIME_EXITED || there->exit_code != 0))
             world_fail(world, "%s starts although %s has not succeeded", container->name,
                        on->container_name);
     }
@@ -360,6 +383,8 @@ static void check_image_first(struct world *world, const struct action *action)
     if (!world->strict || action->kind != ACT_STOP || !service ||
         !strstr(action->task->stopped_reason, "newer deployment") || !action->task->running_at)
         return;
+    if (healthy_tasks_but(world, service->name, action->task->id) >= service->desired_count)
+        return; /* fewer are wanted now: this one is spare anyway */
     for (size_t i = 0; i < service->definition->container_count; i++) {
         const char *image = service->definition->containers[i].image;
         for (size_t k = 0; k < world->image_count; k++)
@@ -450,8 +475,10 @@ static void check_service_converged(struct world *world, const struct service *s
         world_fail(world, "calm, but %s has %lld healthy tasks of %lld", service->name,
                    (long long)fact->healthy, (long long)service->desired_count);
     else if (fact->primary->state != DEPLOYMENT_COMPLETED || fact->primary->older)
-        world_fail(world, "calm, but the deployment of %s is %s", service->name,
-                   deployment_state_name(fact->primary->state));
+        world_fail(world, "calm, but the deployment %lld of %s is %s, beside generation %lld",
+                   (long long)fact->primary->generation, service->name,
+                   deployment_state_name(fact->primary->state),
+                   (long long)(fact->primary->older ? fact->primary->older->generation : 0));
 }
 
 static void check_one_off_ended(struct world *world, const struct one_off *one_off)
@@ -459,8 +486,9 @@ static void check_one_off_ended(struct world *world, const struct one_off *one_o
     const struct one_off_record *record = core_one_off(world->core, one_off->id);
     if (!record || (record->state != ONE_OFF_STOPPED && record->state != ONE_OFF_LOST))
         world_fail(world, "calm, but one-off task %s has not ended", one_off->id);
-    else if (record->state == ONE_OFF_STOPPED && record->exit_known && record->exit_code != 137 &&
-             record->exit_code != 143 &&
+    else if (record->state == ONE_OFF_STOPPED && record->exit_known &&
+             str_equal(record->definition_name, one_off->definition->name) &&
+             record->exit_code != 137 && record->exit_code != 143 &&
              record->exit_code != behaviour_of(one_off->definition->containers[0].image).exit_code)
         world_fail(world, "one-off task %s ended with %lld", one_off->id,
                    (long long)record->exit_code);

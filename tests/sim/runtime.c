@@ -15,7 +15,7 @@ static const struct {
     { "good", { .healthy_after = 500 } },
     { "slow", { .healthy_after = 25000 } },
     { "never", { .never_healthy = true } },
-    { "crash", { .healthy_after = 500, .exits_after = 2000, .exit_code = 1 } },
+    { "crash", { .healthy_after = 5000, .exits_after = 2000, .exit_code = 1 } },
     { "late", { .healthy_after = 500, .exits_after = 45000, .exit_code = 1 } },
     { "absent", { .absent = true } },
     { "badcmd", { .bad_command = true } },
@@ -189,10 +189,9 @@ struct observed *runtime_snapshot(struct world *world, const char *name)
         /* The list is filtered by label, a look at one name is not. */
         if (!*name && !str_equal(container->host, "host-1"))
             continue;
+        snapshot_one(world, observed, container);
         if (!*name && world_chance(world, world->knobs.inspect_fails))
-            observed_add_unclear(observed, container->name);
-        else
-            snapshot_one(world, observed, container);
+            observed->containers[observed->count - 1].unclear = true;
     }
     return observed;
 }
@@ -270,7 +269,7 @@ void runtime_perform(struct world *world, const struct action *action)
     if (lost || reply_lost || hangs)
         reply_at =
             world->now + (hangs ? CALL_DEADLINE : duration) + prng_range(&world->prng, 0, 1000);
-    struct later *later = world_later(world, at, LATER_EFFECT);
+    struct later *later = world_later(world, at < reply_at ? at : reply_at, LATER_EFFECT);
     later->action = *action;
     later->action.task = NULL;
     later->reply = !lost && !reply_lost;

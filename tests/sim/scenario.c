@@ -76,21 +76,27 @@ static void add_definition(struct world *world, struct str *out, int service, in
 }
 
 static void add_service(struct world *world, struct str *out, int service, int64_t revision,
-                        bool exclusive)
+                        bool exclusive, bool steady)
 {
     static const int bounds[][2] = { { 100, 200 }, { 50, 100 },  { 0, 100 },
                                      { 50, 200 },  { 100, 150 }, { 75, 125 } };
-    int64_t count = exclusive ? 1 : prng_range(&world->prng, 0, 4);
-    const int *bound = bounds[prng_range(&world->prng, 0, 5)];
+    int64_t count = exclusive ? 1 : steady ? service + 1 : prng_range(&world->prng, 0, 4);
+    const int *bound = bounds[steady ? service : prng_range(&world->prng, 0, 5)];
     /* Rounding must leave room to move: ECS stalls otherwise, and so do we. */
     bool room = count * bound[1] / 100 > count || (count * bound[0] + 99) / 100 < count;
     if (!room)
         bound = bounds[0];
-    bool daemon = !exclusive && prng_chance(&world->prng, 0.15);
+    bool daemon = !exclusive && !steady && prng_chance(&world->prng, 0.15);
     str_addf(out, "{\"serviceName\":\"svc%d\",\"taskDefinition\":\"s%d:%lld\"", service, service,
              (long long)revision);
     if (daemon)
         str_add(out, ",\"schedulingStrategy\":\"DAEMON\"");
+    else if (exclusive && prng_chance(&world->prng, 0.5))
+        str_add(
+            out,
+            ",\"desiredCount\":1,\"healthCheckGracePeriodSeconds\":60,\"publish\":[{\"hostPort\":9090,\"containerName\":"
+            "\"app\",\"containerPort\":80,\"healthCheck\":{\"protocol\":\"HTTP\","
+            "\"intervalSeconds\":5,\"timeoutSeconds\":2}}]");
     else
         str_addf(out,
                  ",\"desiredCount\":%lld,\"deploymentConfiguration\":{\"minimumHealthyPercent\":"
@@ -103,7 +109,7 @@ static void add_service(struct world *world, struct str *out, int service, int64
 static void add_services(struct world *world, struct str *definitions, struct str *services,
                          int64_t revision, bool final_good, bool failing)
 {
-    int count = (int)prng_range(&world->prng, failing ? 1 : 0, 4);
+    int count = failing ? 4 : (int)prng_range(&world->prng, 0, 4);
     for (int i = 0; i < count; i++) {
         bool exclusive = i == 3;
         bool good = final_good || (failing && revision == 1);
@@ -117,7 +123,7 @@ static void add_services(struct world *world, struct str *definitions, struct st
         add_definition(world, definitions, i, revision, behaviour,
                        failing || prng_chance(&world->prng, 0.6), prng_chance(&world->prng, 0.3),
                        exclusive ? 8080 : 0);
-        add_service(world, services, i, revision, exclusive);
+        add_service(world, services, i, revision, exclusive, failing);
     }
 }
 
