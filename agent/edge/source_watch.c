@@ -26,7 +26,8 @@
 
 struct place {
     char directory[PATH_MAX];
-    char name[NAME_MAX + 1]; /* what matters in it */
+    char name[NAME_MAX + 1]; /* what matters in it: */
+    bool is_file;            /* the file itself, not a link or directory on the way to it */
     dev_t device;
     ino_t inode;
 };
@@ -99,7 +100,7 @@ static bool same_signature(const struct signature *a, const struct signature *b)
 
 /* ------------------------------------------------------------------ places */
 
-static void add_place(struct places *places, const char *prefix)
+static void add_place(struct places *places, const char *prefix, bool is_file)
 {
     if (places->count == PLACES_MAX)
         return;
@@ -109,6 +110,7 @@ static void add_place(struct places *places, const char *prefix)
     memcpy(place->directory, prefix, len);
     place->directory[len] = '\0';
     (void)snprintf(place->name, sizeof place->name, "%s", slash + 1);
+    place->is_file = is_file;
 
     struct stat found;
     if (stat(place->directory, &found) < 0)
@@ -116,8 +118,11 @@ static void add_place(struct places *places, const char *prefix)
     place->device = found.st_dev;
     place->inode = found.st_ino;
     for (size_t i = 0; i < places->count; i++) {
-        if (places->list[i].device == place->device && places->list[i].inode == place->inode)
-            return;
+        if (places->list[i].device != place->device || places->list[i].inode != place->inode)
+            continue;
+        if (is_file)
+            places->list[i] = *place;
+        return;
     }
     places->count++;
 }
@@ -171,7 +176,7 @@ static void find_places(const char *start, struct places *ret)
         char prefix[PATH_MAX];
         memcpy(prefix, path, end);
         prefix[end] = '\0';
-        add_place(ret, prefix);
+        add_place(ret, prefix, !is_link && !path[end]);
         if (!is_link || splice_link(path, end) < 0)
             return;
     }
@@ -192,7 +197,7 @@ static void watch_on_event(uv_fs_event_t *handle, const char *name, int events, 
     const char *slash = strrchr(watcher->place.directory, '/');
     if (name && str_equal(name, slash + 1))
         watch->stale = true;
-    if (name && str_equal(name, watcher->place.name))
+    if (name && watcher->place.is_file && str_equal(name, watcher->place.name))
         watch->touched = true;
     if (!uv_is_active((uv_handle_t *)&watch->settle))
         uv_timer_start(&watch->settle, watch_on_settled, SETTLE_MS, 0);
@@ -206,6 +211,7 @@ static bool places_changed(const struct source_watch *watch, const struct places
             return true;
         if (watcher->active && (watcher->place.device != places->list[i].device ||
                                 watcher->place.inode != places->list[i].inode ||
+                                watcher->place.is_file != places->list[i].is_file ||
                                 !str_equal(watcher->place.name, places->list[i].name)))
             return true;
     }
