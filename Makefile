@@ -42,9 +42,9 @@ FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZ_SOURCES))
 
 all: build/berthd build/berth  ## build/berthd and build/berth
 build/berthd: $(O)/berthd
-	@cp $< $@
+	@install -m 755 $< $@
 build/berth: $(O)/berth
-	@cp $< $@
+	@install -m 755 $< $@
 
 $(O)/libberth.a: $(call objects,$(LIBRARY_SOURCES))
 	@rm -f $@ && ar rcs $@ $^
