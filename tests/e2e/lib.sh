@@ -428,6 +428,8 @@ test_teardown() { # status
         grep -E -A 20 'AddressSanitizer|LeakSanitizer|runtime error:' "$agent_log" | head -n 60
         exit 1
     fi
+    # A test that stopped dockerd and failed must not take the next ones with it.
+    docker_start
     for id in $(containers_all); do
         api DELETE "/containers/$id?force=1&v=1" >/dev/null
     done

@@ -86,7 +86,7 @@ test_real_task_definitions_run() {
 test_one_runs_exactly_as_written() {
     local file
     need_corpus
-    file=$(grep -lE '"sleep' "$corpus"/taskdefs/*.json | while read -r file; do
+    file=$(find "$corpus/taskdefs" -name '*.json' ! -name '*windows*' | sort | while read -r file; do
         jq -e '(.taskDefinition // .).containerDefinitions | length == 1 and
             (.[0].command[0] == "sleep")' "$file" >/dev/null 2>&1 && echo "$file"
     done | head -n 1)

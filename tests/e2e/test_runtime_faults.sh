@@ -23,7 +23,8 @@ test_live_restore_keeps_everything() {
     docker_kill
     eventually 15 "the loss is seen" unreachable
     expect "the agent still answers" berth services -o json
-    expect "why names the runtime" why_says web 'runtime'
+    expect "and names what it waits for" status_says 'any(.waits[]; .reason == "RUNTIME")'
+    expect "an event tells" events_say 'runtime is gone'
     docker_start
     eventually 15 "it is back" reachable
     eventually 20 "steady" steady web 2
