@@ -217,7 +217,7 @@ static void stream_on_check(uv_timer_t *timer)
 {
     struct stream *stream = timer->data;
     struct pollfd reader = { .fd = STDOUT_FILENO };
-    bool gone = poll(&reader, 1, 0) > 0 && (reader.revents & (POLLERR | POLLNVAL));
+    bool gone = poll(&reader, 1, 0) > 0 && (reader.revents & (POLLERR | POLLHUP | POLLNVAL));
     if (!gone || stream->answer.done || stream->had_enough)
         return;
     stream->had_enough = true;

@@ -28,10 +28,10 @@ int command_logs(struct cli *cli)
 {
     const struct arguments *args = &cli->args;
     struct str path AUTO_STR;
+    str_init(&path, 8192);
     int rc = check_number(cli, "--tail", args->tail, INT32_MAX);
     if (rc != 0)
         return rc;
-    str_init(&path, 8192);
     path_add(&path, "/v1/tasks/", args->words[0], "/logs");
     path_query(&path, "container", args->words[1]);
     path_query(&path, "tail", args->tail);
@@ -97,10 +97,10 @@ int command_events(struct cli *cli)
     const struct arguments *args = &cli->args;
     struct str path AUTO_STR;
     struct event_lines lines = { .cli = cli };
+    str_init(&path, 1024);
     int rc = check_number(cli, "--after", args->after, JSON_INTEGER_MAX);
     if (rc != 0)
         return rc;
-    str_init(&path, 1024);
     str_add(&path, "/v1/events");
     path_query(&path, "after", args->after);
     path_query(&path, "follow", args->follow ? "1" : NULL);
