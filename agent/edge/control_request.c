@@ -310,8 +310,11 @@ void control_respond(struct control_request *request, int status, const char *co
 void control_answer(struct control_request *request, int status, const char *content_type,
                     const char *body, size_t len)
 {
+    char *copy = memory_alloc(len + 1);
+    if (len > 0)
+        memcpy(copy, body, len);
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(len, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
+        MHD_create_response_from_buffer(len, copy, MHD_RESPMEM_MUST_FREE);
     ASSERT(response); /* fails only for want of memory */
     control_respond(request, status, content_type, response);
 }

@@ -90,18 +90,18 @@ int control_listen(const char *path, bool group_known, gid_t group, int *ret_fd,
     if (rc < 0)
         return rc;
 
-    AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return err_set(err, -errno, "control socket %s", path);
     rc = bind_privately(fd, &address, group_known, group, err);
-    if (rc < 0) {
-        if (rc != -EADDRINUSE)
-            (void)unlink(path);
-        return rc;
+    if (rc == 0) {
+        *ret_fd = fd;
+        return 0;
     }
-    *ret_fd = fd;
-    fd = -1;
-    return 0;
+    (void)close(fd);
+    if (rc != -EADDRINUSE) /* then it is somebody else's */
+        (void)unlink(path);
+    return rc;
 }
 
 bool control_find_group(const char *name, gid_t *ret)

@@ -39,20 +39,28 @@ static void write_pid(int fd)
         (void)!pwrite(fd, text, (size_t)len, 0);
 }
 
+static int lock_file(int fd, const char *name, const char *what, struct err *err)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    if (errno == EWOULDBLOCK)
+        return say_who_has_it(fd, what, err);
+    return err_set(err, -errno, "%s: lock %s", what, name);
+}
+
 int lock_open(const char *path, const char *what, int *ret_fd, struct err *err)
 {
     AUTO_FREE char *name = memory_printf("%s.lock", path);
-    AUTO_FD int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return err_set(err, -errno, "%s: open %s", what, name);
-    int rc = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
-    if (rc == -EWOULDBLOCK)
-        return say_who_has_it(fd, what, err);
-    if (rc < 0)
-        return err_set(err, rc, "%s: lock %s", what, name);
+    int rc = lock_file(fd, name, what, err);
+    if (rc < 0) {
+        (void)close(fd);
+        return rc;
+    }
     write_pid(fd);
     *ret_fd = fd;
-    fd = -1;
     return 0;
 }
 

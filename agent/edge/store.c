@@ -78,22 +78,23 @@ int store_open(uv_loop_t *loop, const char *directory, struct store **ret, struc
     int rc = make_directories(directory, err);
     if (rc < 0)
         return rc;
-    AUTO_FD int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set(err, -errno, "open state directory %s", directory);
-
     AUTO_FREE char *lock_path = memory_printf("%s/agent", directory);
     AUTO_FREE char *what = memory_printf("state directory %s", directory);
     int lock;
     rc = lock_open(lock_path, what, &lock, err);
     if (rc < 0)
         return rc;
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        rc = err_set(err, -errno, "open state directory %s", directory);
+        (void)close(lock);
+        return rc;
+    }
 
     struct store *store = memory_alloc(sizeof *store);
     store->loop = loop;
     store->directory.path = memory_strdup(directory);
     store->directory.fd = fd;
-    fd = -1;
     store->lock = lock;
     uv_timer_init(loop, &store->farewell);
     store->farewell.data = store;

@@ -34,18 +34,15 @@ static int write_all(int fd, const char *bytes, size_t len)
 
 static int write_beside(int directory, const char *name, const char *bytes, size_t len)
 {
-    AUTO_FD int fd =
-        openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -errno;
     int rc = write_all(fd, bytes, len);
     if (rc == 0 && fsync(fd) < 0)
         rc = -errno;
     /* Some file systems (NFS) tell of a full disk only here. */
-    int closed = close(fd);
-    int close_errno = errno;
-    fd = -1;
-    return rc == 0 && closed < 0 ? -close_errno : rc;
+    int closed = close(fd) < 0 ? -errno : 0;
+    return rc < 0 ? rc : closed;
 }
 
 int store_write(int directory, const char *name, const char *bytes, size_t len, struct err *err)
@@ -160,7 +157,7 @@ int store_unseal(const char *kind, const char *bytes, size_t len, const char **r
     if (!end || memchr(bytes, '\0', (size_t)(end - bytes)))
         return err_say(err, -EBADMSG, "%s", len == 0 ? "it is empty" : "it has no header line");
     AUTO_FREE char *header = memory_strndup(bytes, (size_t)(end - bytes));
-    struct seal seal;
+    struct seal seal = { .version = 0 };
     int rc = parse_header(kind, header, &seal, err);
     if (rc < 0)
         return rc;
