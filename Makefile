@@ -61,6 +61,8 @@ $(O)/libtest.a: $(call objects,$(TEST_LIBRARY))
 	@rm -f $@ && ar rcs $@ $^
 $(TESTS): $(O)/%: $(O)/%.o $(O)/tests/lib/test_main.o $(O)/libtest.a $(O)/libberth.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+# The tests of the command run the program itself.
+$(filter $(O)/tests/cli/%,$(TESTS)): | $(O)/berth
 $(REPLAYS): $(O)/tests/fuzz/%_replay: $(O)/tests/fuzz/%.o $(O)/tests/fuzz/replay.o $(O)/libberth.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 build/fuzz/%: tests/fuzz/%.c $(LIBRARY_SOURCES)
