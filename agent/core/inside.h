@@ -135,6 +135,7 @@ void deployments_drop_finished(struct service_fact *service);
 /* ---- services (service.c, gate.c) */
 void plan_services(struct step *step);
 void plan_removed_services(struct step *step);
+bool service_has_done_with(const struct service_fact *service, const struct task *task);
 /* Are the fixed host ports that it wants free of other live tasks? */
 bool service_task_has_ports(struct step *step, struct task *task);
 bool is_old_generation(const struct service_fact *service, const struct task *task);

@@ -98,11 +98,25 @@ static void index_slots(struct service_fact *service)
     for (size_t i = 0; i < primary->slot_count; i++)
         primary->slots[i].keeper = NULL;
     for (struct task *task = service->tasks; task; task = task->service_next)
-        if (task->generation == primary->generation && task->intent == INTENT_RUN)
-            deployment_slot(primary, task->slot)->keeper = task;
+        if (task->generation == primary->generation && task->intent == INTENT_RUN) {
+            struct slot *slot = deployment_slot(primary, task->slot);
+            if (!slot->keeper || slot->keeper->attempt <= task->attempt)
+                slot->keeper = task;
+        }
 }
 
 /* ------------------------------------------------------------------ create */
+
+/* Not wanted any more, or never was after all: an adopted one whose stop was under way when the
+ * agent went down. */
+bool service_has_done_with(const struct service_fact *service, const struct task *task)
+{
+    if (!service->wanted || is_old_generation(service, task) ||
+        task->slot >= service->wanted->desired_count)
+        return true;
+    const struct task *keeper = slot_keeper(service, task->slot);
+    return keeper && keeper != task;
+}
 
 static bool port_is_free(struct step *step, struct task *task)
 {

@@ -241,11 +241,7 @@ static void plan_restart(struct step *step, struct task *task, struct container 
  * be retired. */
 static bool is_superseded(const struct task *task)
 {
-    const struct service_fact *service = task->owner;
-    if (!service || task->running_at)
-        return false;
-    return !service->wanted || is_old_generation(service, task) ||
-           task->slot >= service->wanted->desired_count;
+    return task->owner && !task->running_at && service_has_done_with(task->owner, task);
 }
 
 static void plan_run(struct step *step, struct task *task, struct container *container)

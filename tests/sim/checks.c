@@ -381,7 +381,8 @@ static void check_image_first(struct world *world, const struct action *action)
 {
     const struct service *service = service_of(world, action);
     if (!world->strict || action->kind != ACT_STOP || !service ||
-        !strstr(action->task->stopped_reason, "newer deployment") || !action->task->running_at)
+        !strstr(action->task->stopped_reason, "newer deployment") || !action->task->running_at ||
+        action->task->stop_at != world->now)
         return;
     if (healthy_tasks_but(world, service->name, action->task->id) >= service->desired_count)
         return; /* fewer are wanted now: this one is spare anyway */
