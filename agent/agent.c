@@ -137,9 +137,23 @@ static void open_loop(struct agent *agent)
     }
 }
 
+/* Nothing said which runtime: the first socket that is there, else the one that may come. */
+static void choose_runtime(struct config *config)
+{
+    static const char *const sockets[] = { "/run/docker.sock", "/run/podman/podman.sock" };
+    if (*config->runtime)
+        return;
+    const char *chosen = sockets[0];
+    for (size_t i = COUNT_OF(sockets); i-- > 0;)
+        if (access(sockets[i], F_OK) == 0)
+            chosen = sockets[i];
+    (void)snprintf(config->runtime, sizeof config->runtime, "unix://%s", chosen);
+}
+
 static int open_parts(struct agent *agent, struct err *err)
 {
     const struct config *config = &agent->config.values;
+    choose_runtime(&agent->config.values);
     int rc = store_open(&agent->loop, config->state_dir, &agent->store, err);
     if (rc == 0)
         rc = store_host_id(agent->store, config->host_id, agent->host_id, sizeof agent->host_id,
