@@ -84,7 +84,7 @@ static void easy_prepare_method(struct http_request *request, const struct http_
     bool is_post = strcmp(method, "POST") == 0;
     if (call->body || is_post) {
         request->body = memory_alloc(call->body_len + 1);
-        if (call->body_len > 0)
+        if (call->body)
             memcpy(request->body, call->body, call->body_len);
         (void)curl_easy_setopt(easy, CURLOPT_POST, 1L);
         (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);

@@ -39,20 +39,11 @@ struct rule {
     const char *error; /* NULL = the call's own */
 };
 
-/* Rows about the host come before the general words of a missing command ("no such file or
- * directory: unknown"), because runc ends nearly every message with those. */
+/* The order matters: messages quote names of images and commands, so what is unmistakable comes
+ * before single words (an image may be called x509-exporter); and runc ends nearly every message
+ * with "no such file or directory: unknown", so rows about the host come before those. */
 static const struct rule pull_rules[] = {
     { ANY, "toomanyrequests", NULL, HOST, true, NULL },
-    { ANY, "rate limit", NULL, HOST, true, NULL },
-    { ANY, "no space left", NULL, HOST, false, NULL },
-    { ANY, "read-only file system", NULL, HOST, false, NULL },
-    { ANY, "x509", NULL, HOST, false, NULL },
-    { ANY, "dial tcp", NULL, HOST, true, NULL },
-    { ANY, "no such host", NULL, HOST, true, NULL },
-    { ANY, "timeout", NULL, HOST, true, NULL },
-    { ANY, "connection reset", NULL, HOST, true, NULL },
-    { ANY, "connection refused", NULL, HOST, true, NULL },
-    { ANY, "unexpected http status", NULL, HOST, true, NULL },
     { ANY, "pull access denied", NULL, IMAGE, false, NULL },
     { ANY, "repository does not exist", NULL, IMAGE, false, NULL },
     { ANY, "manifest unknown", NULL, IMAGE, false, NULL },
@@ -62,6 +53,14 @@ static const struct rule pull_rules[] = {
     { ANY, "no image found in", NULL, IMAGE, false, NULL },
     { ANY, "invalid reference format", NULL, IMAGE, false, NULL },
     { ANY, "parsing reference", NULL, IMAGE, false, NULL },
+    { ANY, "no space left", NULL, HOST, false, NULL },
+    { ANY, "read-only file system", NULL, HOST, false, NULL },
+    { ANY, "permission denied", NULL, HOST, false, NULL },
+    { ANY, "x509: ", NULL, HOST, false, NULL },
+    { ANY, "dial tcp", NULL, HOST, true, NULL },
+    { ANY, "dial unix", NULL, HOST, true, NULL },
+    { ANY, "no such host", NULL, HOST, true, NULL },
+    { ANY, "unexpected http status", NULL, HOST, true, NULL },
     { ANY, "unsupported media type", NULL, IMAGE, false, NULL },
     { ANY, "unauthorized", NULL, IMAGE, false, NULL },
     { ANY, "authentication required", NULL, IMAGE, false, NULL },
@@ -94,7 +93,6 @@ static const struct rule create_rules[] = {
     { ANY, "cgroup", NULL, HOST, false, NULL },
     { ANY, "cannot be used on this platform", NULL, IMAGE, false, NULL },
     { ANY, "no command specified", NULL, IMAGE, false, NULL },
-    { ANY, "client version", NULL, UNKNOWN, true, NULL },
     { 400, NULL, NULL, IMAGE, false, NULL },
     { 403, NULL, NULL, HOST, false, NULL },
 };
@@ -105,6 +103,19 @@ static const struct rule start_rules[] = {
     { ANY, "address already in use", NULL, HOST, true, NULL },
     { ANY, "ports are not available", NULL, HOST, true, NULL },
     { ANY, "cannot assign requested address", NULL, HOST, false, NULL },
+    { ANY, "driver failed programming external connectivity", NULL, HOST, true, NULL },
+    { ANY, "failed to set up container networking", NULL, HOST, true, NULL },
+    /* Programs of the runtime itself that are missing. */
+    { ANY, "unable to retrieve oci runtime error", NULL, HOST, false, NULL },
+    { ANY, "fork/exec", NULL, HOST, false, NULL },
+    { ANY, "error running hook", NULL, HOST, false, NULL },
+    { ANY, "exec: \"containerd-shim", NULL, HOST, false, NULL },
+    { ANY, "exec: \"docker-init\"", NULL, HOST, false, NULL },
+    { ANY, "exec: \"docker-proxy\"", NULL, HOST, false, NULL },
+    { ANY, "executable file", "not found", IMAGE, false, NULL },
+    { ANY, "exec: \"", "no such file or directory", IMAGE, false, NULL },
+    { ANY, "exec: \"", "permission denied", IMAGE, false, NULL },
+    { ANY, "exec: \"", "not a directory", IMAGE, false, NULL },
     { ANY, "no space left", NULL, HOST, false, NULL },
     { ANY, "cannot allocate memory", NULL, HOST, true, NULL },
     { ANY, "rlimit", NULL, HOST, false, NULL },
@@ -116,16 +127,11 @@ static const struct rule start_rules[] = {
     { ANY, "failed to mount", NULL, HOST, false, NULL },
     { ANY, "gathering device information", NULL, HOST, false, NULL },
     { ANY, "network", "not found", HOST, false, NULL },
-    { ANY, "driver failed programming external connectivity", NULL, HOST, true, NULL },
-    { ANY, "failed to set up container networking", NULL, HOST, true, NULL },
     { ANY, "failed to initialize logging driver", NULL, HOST, false, NULL },
     { ANY, "containerd", "no such file or directory", UNKNOWN, true, NULL },
     { ANY, "dial unix", NULL, UNKNOWN, true, NULL },
-    { ANY, "executable file", "not found", IMAGE, false, NULL },
     { ANY, "command that was not found", NULL, IMAGE, false, NULL },
     { ANY, "no such file or directory: unknown", NULL, IMAGE, false, NULL },
-    { ANY, "exec:", "no such file or directory", IMAGE, false, NULL },
-    { ANY, "exec:", "not a directory", IMAGE, false, NULL },
     { ANY, "permission denied: unknown", NULL, IMAGE, false, NULL },
     { ANY, "oci permission denied", NULL, IMAGE, false, NULL },
     { ANY, "exec format error", NULL, IMAGE, false, NULL },
@@ -136,7 +142,6 @@ static const struct rule start_rules[] = {
     { ANY, "unable to find user", NULL, IMAGE, false, NULL },
     { ANY, "unable to find group", NULL, IMAGE, false, NULL },
     { ANY, "no matching entries in", NULL, IMAGE, false, NULL },
-    { ANY, "client version", NULL, UNKNOWN, true, NULL },
     { 400, NULL, NULL, IMAGE, false, NULL },
 };
 
@@ -201,6 +206,9 @@ struct verdict runtime_classify(enum runtime_call call, long status, const char 
 {
     if (status >= 200 && status < 300)
         return (struct verdict){ OK, .error = "" };
+    /* "client version 1.44 is too new": the runtime was replaced; we negotiate again. */
+    if (status == 400 && strcasestr(message, "client version"))
+        return (struct verdict){ UNKNOWN, runtime_call_error(call), true };
     for (size_t i = 0; i < rule_tables[call].count; i++) {
         const struct rule *rule = &rule_tables[call].rules[i];
         if (!rule_fits(rule, status, message))

@@ -153,7 +153,8 @@ static void events_on_line(void *ctx, const char *line, size_t len)
         runtime->listener.on_hint(runtime->listener.ctx, NULL);
         return;
     }
-    if (event.time_s > runtime->events.since_s)
+    /* The newest, not the highest: the runtime's clock may have been set back. */
+    if (event.time_s > 0)
         runtime->events.since_s = event.time_s;
     runtime->listener.on_hint(runtime->listener.ctx, event.container[0] ? event.container : NULL);
 }

@@ -192,6 +192,8 @@ TEST(runtime_classify, an_answer_from_which_nothing_follows_is_unknown)
         { CALL_CREATE, 503, "", UNKNOWN(CREATE_ERROR), -1 },
         { CALL_CREATE, 400, "client version 1.44 is too new. Maximum supported API version is 1.41",
           UNKNOWN(CREATE_ERROR), -1 },
+        { CALL_PULL, 400, "client version 1.44 is too new. Maximum supported API version is 1.41",
+          UNKNOWN(PULL_ERROR), 1 },
         { CALL_REMOVE, 409, "removal of container x is already in progress", UNKNOWN(REMOVE_ERROR),
           -1 },
         { CALL_REMOVE, 409,
@@ -233,6 +235,32 @@ TEST(runtime_classify, a_pull_of_what_does_not_exist_is_not_tried_again)
           "failed to resolve reference \"docker.io/library/nope:1\": docker.io/library/nope:1: not "
           "found",
           IMAGE(PULL_ERROR), 0 },
+    };
+    expect(rows, COUNT_OF(rows));
+}
+
+TEST(runtime_classify, names_inside_a_message_mislead_nobody)
+{
+    static const struct expectation rows[] = {
+        { CALL_PULL, 404,
+          "pull access denied for enix/x509-exporter, repository does not exist or may require "
+          "'docker login'",
+          IMAGE(PULL_ERROR), 0 },
+        { CALL_PULL, 404, "manifest for dial-tcp/timeout:9 not found: manifest unknown",
+          IMAGE(PULL_ERROR), 0 },
+        { CALL_START, 400,
+          "OCI runtime create failed: exec: \"/bin/cgroup-seccomp\": stat /bin/cgroup-seccomp: no "
+          "such file or directory: unknown",
+          IMAGE(START_ERROR), 0 },
+        { CALL_START, 500,
+          "driver failed programming external connectivity on endpoint web (3f): exec: "
+          "\"docker-proxy\": executable file not found in $PATH",
+          HOST(START_ERROR), -1 },
+        { CALL_START, 500,
+          "failed to create shim task: OCI runtime create failed: unable to retrieve OCI runtime "
+          "error (open log.json: no such file or directory): exec: \"crun\": executable file not "
+          "found in $PATH: unknown",
+          HOST(START_ERROR), 0 },
     };
     expect(rows, COUNT_OF(rows));
 }

@@ -411,6 +411,14 @@ static char *list_of(int count)
     return str_take(&list);
 }
 
+static int unclear_count(const struct observed *observed)
+{
+    int count = 0;
+    for (size_t i = 0; i < observed->count; i++)
+        count += observed->containers[i].unclear;
+    return count;
+}
+
 TEST(runtime, a_full_look_lists_by_our_label_and_inspects_each)
 {
     struct world world;
@@ -472,10 +480,26 @@ TEST(runtime, what_vanishes_between_list_and_inspect_is_gone_and_what_cannot_be_
     finish(&world, &got);
     assert_int_equal(got.outcome, OUTCOME_OK);
     assert_int_equal(got.observed->count, 4);
-    int unclear = 0;
-    for (size_t i = 0; i < got.observed->count; i++)
-        unclear += got.observed->containers[i].unclear;
-    assert_int_equal(unclear, 3);
+    assert_int_equal(unclear_count(got.observed), 3);
+    observed_free(got.observed);
+    world_close(&world);
+}
+
+TEST(runtime, inspects_that_all_hang_do_not_add_up)
+{
+    struct world world;
+    world_open_with(&world, (struct runtime_options){ .call_timeout_ms = 40 });
+    AUTO_FREE char *list = list_of(500);
+    fake_http_on(world.server, "GET /v1.41/containers/json", (struct fake_answer){ .body = list });
+    fake_http_on(world.server, "GET /v1.41/containers/0",
+                 (struct fake_answer){ .fault = FAKE_HANG });
+    struct got got = { 0 };
+    runtime_look(world.runtime, NULL, got_on_look, &got);
+    finish(&world, &got);
+    assert_int_equal(got.outcome, OUTCOME_OK);
+    assert_int_equal(got.observed->count, 500);
+    assert_int_equal(unclear_count(got.observed), 500);
+    assert_true(fake_http_count(world.server, "GET /v1.41/containers/0") <= 5 * 8);
     observed_free(got.observed);
     world_close(&world);
 }

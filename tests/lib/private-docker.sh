@@ -67,7 +67,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 CONFIG
     setsid containerd --config "$dir/containerd.toml" </dev/null >>"$dir/containerd.log" 2>&1 &
     echo $! >"$dir/containerd.pid"
-    within 20 test -S "$dir/containerd.sock" || die "containerd does not come up: $dir/containerd.log"
+    within 20 test -S "$dir/containerd.sock" || die "no containerd: see $dir/containerd.log"
 }
 
 start_bridge() {
@@ -97,16 +97,18 @@ start() {
     start_containerd
     start_bridge
     start_dockerd
-    within 60 engine_answers || { tail -n 20 "$dir/dockerd.log" >&2; die "dockerd does not answer"; }
+    within 60 engine_answers && return
+    tail -n 20 "$dir/dockerd.log" >&2
+    die "dockerd does not answer"
 }
 
 kill_containers() {
-    local id
+    local id url=http://engine/v1.40/containers
     engine_answers || return 0
-    for id in $(curl -s --max-time 10 --unix-socket "$dir/docker.sock" \
-        "http://engine/v1.40/containers/json?all=1" | grep -o '"Id":"[0-9a-f]\{64\}"' | cut -d'"' -f4); do
+    for id in $(curl -s --max-time 10 --unix-socket "$dir/docker.sock" "$url/json?all=1" |
+        grep -o '"Id":"[0-9a-f]\{64\}"' | cut -d'"' -f4); do
         curl -s --max-time 20 -X DELETE --unix-socket "$dir/docker.sock" \
-            "http://engine/v1.40/containers/$id?force=true&v=true" >/dev/null
+            "$url/$id?force=true&v=true" >/dev/null
     done
 }
 
@@ -115,7 +117,9 @@ kill_shims() {
     local proc line
     for proc in /proc/[0-9]*; do
         line=$(tr '\0' ' ' 2>/dev/null <"$proc/cmdline") || continue
-        case $line in *containerd-shim*"$dir/"*) kill -KILL "${proc#/proc/}" 2>/dev/null ;; esac
+        case $line in
+        *containerd-shim*"$dir/"*) kill -KILL "${proc#/proc/}" 2>/dev/null ;;
+        esac
     done
 }
 
