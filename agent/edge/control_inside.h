@@ -22,7 +22,7 @@
 #define CONTROL_QUERY_MAX 32
 #define CONTROL_HEADERS_MAX 4 /* of one answer, besides our own */
 /* Bodies that are arriving, all connections together: enough for several whole documents. */
-#define CONTROL_UPLOADS_MAX (4 * CONTROL_REQUEST_MAX)
+#define CONTROL_UPLOADS_MAX (4 * (CONTROL_REQUEST_MAX + 1))
 
 struct control_peer {
     struct control *control;

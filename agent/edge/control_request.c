@@ -103,6 +103,8 @@ static void body_add(struct control_request *request, const char *bytes, size_t 
     size_t needed = request->body_len + len + 1;
     if (needed > request->body_capacity) {
         size_t capacity = needed < 4096 ? 4096 : needed * 2;
+        if (capacity > CONTROL_REQUEST_MAX + 1)
+            capacity = CONTROL_REQUEST_MAX + 1;
         size_t more = capacity - request->body_capacity;
         if (more > CONTROL_UPLOADS_MAX - control->uploading) {
             body_drop(request);

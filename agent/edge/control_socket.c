@@ -62,6 +62,18 @@ static int clear_stale(const struct sockaddr_un *address, struct err *err)
     return 0;
 }
 
+/* A daemon that does not run as root can give a file to its own groups only; then the others of
+ * the group stay outside, and the daemon runs all the same. */
+static int give_to_group(const char *path, gid_t group, struct err *err)
+{
+    if (lchown(path, (uid_t)-1, group) == 0)
+        return 0;
+    if (errno != EPERM || geteuid() == 0)
+        return err_set(err, -errno, "give control socket %s to group %d", path, (int)group);
+    log_warn("event=control_group_unusable", "socket=%s gid=%d", path, (int)group);
+    return 0;
+}
+
 /* On Linux the file that bind() makes inherits the mode of the socket's own inode, so that it is
  * never wider than meant, whatever the umask: 0600 until the group is set, then 0660. */
 static int bind_privately(int fd, const struct sockaddr_un *address, bool group_known, gid_t group,
@@ -69,9 +81,9 @@ static int bind_privately(int fd, const struct sockaddr_un *address, bool group_
 {
     if (fchmod(fd, 0600) < 0 || bind(fd, (const struct sockaddr *)address, sizeof *address) < 0)
         return err_set(err, -errno, "bind control socket %s", address->sun_path);
-    if (group_known && lchown(address->sun_path, (uid_t)-1, group) < 0)
-        return err_set(err, -errno, "give control socket %s to group %d", address->sun_path,
-                       (int)group);
+    int rc = group_known ? give_to_group(address->sun_path, group, err) : 0;
+    if (rc < 0)
+        return rc;
     if (chmod(address->sun_path, 0660) < 0)
         return err_set(err, -errno, "set the mode of control socket %s", address->sun_path);
     if (listen(fd, BACKLOG) < 0)

@@ -375,6 +375,36 @@ TEST(control, accepts_a_whole_document_and_refuses_more)
     world_close(&world);
 }
 
+/* Each body alone is fine; all of them together would be a gigabyte. */
+TEST(control, bounds_what_is_uploaded_at_the_same_time)
+{
+    struct world world;
+    world_open(&world);
+    AUTO_FREE char *body = memory_alloc(CONTROL_REQUEST_MAX);
+    memset(body, ' ', CONTROL_REQUEST_MAX);
+    char head[256];
+    (void)snprintf(head, sizeof head, "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n",
+                   CONTROL_REQUEST_MAX);
+    struct client clients[6];
+    for (int i = 0; i < 6; i++) {
+        clients[i] = client_open(&world);
+        ask(&world, &clients[i], head);
+        client_send(&world, &clients[i], body, CONTROL_REQUEST_MAX - 1);
+    }
+    for (int i = 5; i >= 0; i--) {
+        ask(&world, &clients[i], " ");
+        client_expect(&world, &clients[i], i < 4 ? "HTTP/1.1 200" : "TooManyUploads");
+        client_close(&clients[i]);
+    }
+    assert_int_equal(world.handled, 4);
+    struct client after = client_open(&world);
+    ask(&world, &after, head);
+    client_send(&world, &after, body, CONTROL_REQUEST_MAX);
+    client_expect(&world, &after, "HTTP/1.1 200");
+    client_close(&after);
+    world_close(&world);
+}
+
 TEST(control, refuses_what_is_no_http)
 {
     struct world world;
