@@ -540,13 +540,14 @@ static void save_for_ever(const char *directory)
     if (uv_loop_init(&world.loop) < 0 || store_open(&world.loop, directory, &world.store, NULL) < 0)
         _exit(1);
     AUTO_FREE char *text = memory_alloc(8192);
-    for (int n = 1;; n++) {
+    for (int n = 1; n < 1000000; n++) {
         for (int i = 0; i < 1000; i++)
-            (void)snprintf(text + (size_t)i * 8, 9, "%7d ", n);
+            (void)snprintf(text + (size_t)i * 8, 9, "%07d ", n % 1000000);
         store_save_document(world.store, text, 8000, "", "", "", world_on_done, &world);
         while (world.done < n)
             (void)uv_run(&world.loop, UV_RUN_ONCE);
     }
+    _exit(0);
 }
 
 TEST(store, is_whole_however_the_agent_was_killed)
