@@ -394,6 +394,8 @@ test_world() { # index
     berth_socket=$test_dir/s.sock
     agent_log=$test_dir/agent.log
     agent_pid=
+    # Tests share the namespace, and a process that one leaves behind may keep its port.
+    next_port=$((20000 + $1 * 50))
     mkdir -p "$test_dir"
     : >"$agent_log"
     : >"$test_dir/berth.conf"

@@ -16,7 +16,7 @@ web_start() {
     openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 \
         -addext subjectAltName=IP:127.0.0.1 -keyout "$web/key" -out "$web/cert" 2>/dev/null
     cat >"$web/conf" <<NGINX
-daemon off; pid $web/pid; error_log $web/error; worker_processes 1; user root;
+daemon off; master_process off; pid $web/pid; error_log $web/error; worker_processes 1; user root;
 events { worker_connections 64; }
 http {
     log_format seen '\$status|\$http_if_none_match|\$http_if_modified_since|\$http_user_agent';
@@ -128,7 +128,7 @@ test_silence_has_a_deadline_and_blocks_nothing() {
     agent_start
     eventually 20 "it runs" steady web 1
     # The kernel goes on accepting for a stopped server: a connection without an answer.
-    pkill_children "$web_pid" STOP
+    kill -STOP "$web_pid"
     began=$(milliseconds)
     expect "status" berth status -o json
     expect "services" berth services -o json
@@ -137,16 +137,9 @@ test_silence_has_a_deadline_and_blocks_nothing() {
     api POST "/containers/$(containers web)/kill"
     eventually 15 "repairs go on" steady web 1
     eventually 45 "the silence is told" error_says 'time|tim(ed|eout)'
-    pkill_children "$web_pid" CONT
+    kill -CONT "$web_pid"
     put_document "$(good 2 2)"
     eventually 60 "and it recovers" revision_is 2
-}
-
-pkill_children() { # pid signal
-    local child
-    for child in "$1" $(cat "/proc/$1/task/$1/children"); do
-        kill -"$2" "$child"
-    done
 }
 
 test_a_refused_connection_is_told_and_survived() {
