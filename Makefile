@@ -79,7 +79,7 @@ unit: $(TESTS) $(REPLAYS)  ## unit and edge tests, fuzz corpora replayed
 sim: $(O)/sim  ## simulation: make sim SEEDS=n
 	@$(O)/sim --seeds $(SEEDS)
 mutants: $(O)/sim  ## every listed one-line bug must be seen by some seed
-	@tests/sim/mutants.sh
+	@O=$(O) tests/sim/mutants.sh
 e2e: all  ## end to end against a real, private runtime
 	@tests/run.sh $(wildcard tests/e2e/test_*.sh)
 lint:  ## layers, format, banned calls, static analysis

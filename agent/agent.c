@@ -390,6 +390,9 @@ void agent_reload(struct agent *agent)
     notify_reloading(agent->notify);
     int rc = options_config(agent->options, &config, &err);
     if (rc == 0) {
+        if (!*config.values.runtime)
+            memcpy(config.values.runtime, agent->config.values.runtime,
+                   sizeof config.values.runtime);
         keep_fixed(&agent->config.values, &config.values);
         rc = config_finish(&config, &err);
         if (rc < 0)

@@ -20,7 +20,7 @@ static void fold_start(struct core *core, const struct event *event)
     core->look_at = core->now;
     core->fetch_at = core->now;
     if (core->epoch == 0)
-        core->epoch = prng_next(&core->prng) | 1;
+        core->epoch = prng_next(&core->prng) >> 12 | 1; /* JSON keeps 53 bits */
     core_remember(core);
     change_emit(core, CHANGE_AGENT, false, "", "", "", "agent started, %s",
                 event->remembered ? "memory is there" : "no memory: labels are read instead");

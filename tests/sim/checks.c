@@ -10,6 +10,7 @@
 #define FLIGHTS_MAX 4096
 #define STARTS_MAX 4096
 #define STARTS_PER_MINUTE 6
+#define RAN_MAX 200
 
 struct flight {
     uint64_t action;
@@ -28,6 +29,8 @@ struct witness {
     size_t flight_count;
     struct begun starts[STARTS_MAX]; /* a ring */
     size_t start_next;
+    char ran[RAN_MAX][64]; /* ids of one-off tasks that have run */
+    size_t ran_count;
     uint64_t last_action;
     bool look_given, document_given, save_failed;
     bool disturbed; /* something that excuses more starts: kills, outages, vanishing */
@@ -171,6 +174,12 @@ static void check_saved_first(struct world *world, const struct action *action)
         !generation_is_saved(world, task->service, task->generation))
         world_fail(world, "generation %lld of %s is acted on before it is saved",
                    (long long)task->generation, task->service);
+    const struct service_fact *fact =
+        action->kind == ACT_STOP ? core_service(world->core, action->service) : NULL;
+    if (fact && fact->primary && task->stop_at == world->now && task->running_at &&
+        strstr(task->stopped_reason, "newer deployment") &&
+        !generation_is_saved(world, action->service, fact->primary->generation))
+        world_fail(world, "an old task of %s stops before its successor is saved", task->service);
     if (action->kind == ACT_START && *task->one_off && !one_off_is_saved(world, task->one_off))
         world_fail(world, "one-off task %s is started before that is saved", task->one_off);
 }
@@ -366,14 +375,28 @@ static void check_stop_order(struct world *world, const struct action *action)
     }
 }
 
-/* What runs exactly once is never started a second time. */
-static void check_once(struct world *world, const struct action *action)
+/* What runs exactly once is never started a second time, whatever was lost meanwhile. */
+void checks_one_off_ran(struct world *world, const char *id)
 {
-    if (action->kind != ACT_START || !*action->task->one_off)
+    struct witness *witness = world->witness;
+    for (size_t i = 0; i < witness->ran_count; i++)
+        if (str_equal(witness->ran[i], id))
+            world_fail(world, "one-off task %s runs a second time", id);
+    if (witness->ran_count < RAN_MAX)
+        (void)snprintf(witness->ran[witness->ran_count++], sizeof witness->ran[0], "%s", id);
+}
+
+/* A failed deployment launches nothing more while an older one serves. */
+static void check_failed_launches_nothing(struct world *world, const struct action *action)
+{
+    const struct service_fact *fact = core_service(world->core, action->service);
+    if (action->kind != ACT_CREATE || !fact || !fact->primary ||
+        fact->primary->state != DEPLOYMENT_FAILED || action->task->created_at != world->now)
         return;
-    const struct fake_container *container = runtime_find(world, action->container_name);
-    if (container && container->started)
-        world_fail(world, "one-off task %s is started again", action->task->one_off);
+    for (const struct task *task = world->core->tasks; task; task = task->next)
+        if (str_equal(task->service, action->service) && task->intent == INTENT_RUN &&
+            task->generation != fact->primary->generation)
+            world_fail(world, "the failed deployment of %s goes on launching", action->service);
 }
 
 /* The new image is local before anything old stops for it. */
@@ -434,7 +457,7 @@ void checks_action(struct world *world, const struct action *action)
     check_removes_nothing_alive(world, action);
     check_start_order(world, action);
     check_stop_order(world, action);
-    check_once(world, action);
+    check_failed_launches_nothing(world, action);
     check_image_first(world, action);
     check_backoff(world, action);
 }

@@ -182,7 +182,7 @@ struct observed *runtime_snapshot(struct world *world, const char *name)
     struct observed *observed = observed_new(!*name, name);
     observed->containers =
         arena_array(&observed->arena, world->container_count + 1, sizeof *observed->containers);
-    for (size_t i = 0; i < world->container_count; i++) {
+    for (size_t i = world->container_count; i-- > 0;) { /* newest first, as Docker does */
         const struct fake_container *container = &world->containers[i];
         if (!container->exists || (*name && !str_equal(container->name, name)))
             continue;
@@ -347,6 +347,8 @@ static void effect_start(struct world *world, struct later *later)
     }
     if (container->state != RUNTIME_RUNNING) {
         container->state = RUNTIME_RUNNING;
+        if (*container->one_off)
+            checks_one_off_ran(world, container->one_off);
         container->started = true;
         container->started_at = world->now;
         container->started_wall = world_wall(world);

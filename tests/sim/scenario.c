@@ -36,6 +36,7 @@ void scenario_knobs(struct world *world)
     knobs->fetch_older = draw(world, 0.2);
     knobs->save_fails = draw(world, 0.5);
     knobs->agent_killed = draw(world, 0.02);
+    knobs->memory_lost = draw(world, 0.5);
     knobs->runtime_restarts = draw(world, 0.2);
     knobs->containers_die_with_runtime = draw(world, 1);
     knobs->clock_jumps = draw(world, 0.1);
@@ -51,9 +52,16 @@ static const char *pick_behaviour(struct world *world, bool good)
     return bad[prng_range(&world->prng, 0, 7)];
 }
 
+/* What a definition is follows from its revision alone: a document may name it again. */
 static void add_definition(struct world *world, struct str *out, int service, int64_t revision,
-                           const char *behaviour, bool check, bool sidecar, int64_t host_port)
+                           bool good, const char *behaviour, int64_t host_port, bool check)
 {
+    struct prng prng = world->prng;
+    prng_seed(&world->prng, world->seed * 1000 + (uint64_t)service * 100 + (uint64_t)revision);
+    if (!behaviour)
+        behaviour = pick_behaviour(world, good);
+    check = prng_chance(&world->prng, 0.6) || check;
+    bool sidecar = prng_chance(&world->prng, 0.3);
     str_addf(out, "{\"family\":\"s%d\",\"revision\":%lld,\"containerDefinitions\":[", service,
              (long long)revision);
     bool untagged = prng_chance(&world->prng, 0.2);
@@ -73,6 +81,7 @@ static void add_definition(struct world *world, struct str *out, int service, in
                      "\"essential\":false},{\"name\":\"side\",\"image\":\"side:1-good\","
                      "\"memory\":16,\"essential\":true}");
     str_add(out, "]}");
+    world->prng = prng;
 }
 
 static void add_service(struct world *world, struct str *out, int service, int64_t revision,
@@ -113,17 +122,18 @@ static void add_services(struct world *world, struct str *definitions, struct st
     for (int i = 0; i < count; i++) {
         bool exclusive = i == 3;
         bool good = final_good || (failing && revision == 1);
-        const char *behaviour =
-            failing && revision > 1 ? (i % 2 ? "never" : "crash") : pick_behaviour(world, good);
+        const char *behaviour = failing && revision > 1 ? (i % 2 ? "never" : "crash") : NULL;
         if (i) {
             str_add(definitions, ",");
             str_add(services, ",");
         }
-        /* Sometimes a service stays as it is in a new document. */
-        add_definition(world, definitions, i, revision, behaviour,
-                       failing || prng_chance(&world->prng, 0.6), prng_chance(&world->prng, 0.3),
-                       exclusive ? 8080 : 0);
-        add_service(world, services, i, revision, exclusive, failing);
+        /* Sometimes only its numbers change. */
+        int64_t *definition = &world->definition_revision[i];
+        if (good || failing || *definition == 0 || prng_chance(&world->prng, 0.7))
+            *definition = revision;
+        add_definition(world, definitions, i, *definition, good, behaviour, exclusive ? 8080 : 0,
+                       failing);
+        add_service(world, services, i, *definition, exclusive, failing);
     }
 }
 
@@ -166,8 +176,14 @@ static void disturb_containers(struct world *world)
 {
     for (size_t i = 0; i < world->container_count; i++) {
         struct fake_container *container = &world->containers[i];
-        if (!container->exists || !container->ours || *container->one_off)
+        if (!container->exists || !container->ours)
             continue;
+        /* Without both its record and its containers nobody can know that a task has run. */
+        if (*container->one_off) {
+            if (world->knobs.memory_lost == 0 && world_chance(world, world->knobs.vanishes))
+                runtime_vanish(world, container->name);
+            continue;
+        }
         if (container->state == RUNTIME_RUNNING && world_chance(world, world->knobs.exits)) {
             bool oom = world_chance(world, world->knobs.oom);
             runtime_exit(world, container->name, container->run, oom ? 137 : 1, oom);

@@ -37,6 +37,7 @@ struct knobs {
     double look_fails, inspect_fails;
     double fetch_fails, fetch_garbage, fetch_older;
     double save_fails;
+    double memory_lost;      /* per start of the agent */
     double agent_killed;     /* per action, before it is performed */
     double runtime_restarts; /* per minute */
     double containers_die_with_runtime;
@@ -136,9 +137,10 @@ struct world {
     int pulls_in_flight;
 
     char *published; /* the document at the source */
-    int64_t published_revision;
-    char *stored;          /* last accepted, on disk */
-    struct memory *memory; /* on disk */
+    int64_t published_revision, highest_revision;
+    int64_t definition_revision[8]; /* of each service's task definition */
+    char *stored;                   /* last accepted, on disk */
+    struct memory *memory;          /* on disk */
 
     /* what checks.c remembers */
     struct witness *witness;
@@ -191,6 +193,7 @@ void checks_answered(struct world *world, uint64_t action);
 void checks_look_given(struct world *world, bool full);
 void checks_document_given(struct world *world);
 void checks_save_failed(struct world *world);
+void checks_one_off_ran(struct world *world, const char *id);
 void checks_agent_died(struct world *world);
 void checks_converged(struct world *world);
 void checks_failed_safely(struct world *world, const char *service);

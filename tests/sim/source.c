@@ -30,7 +30,7 @@ static struct desired *parse(const char *text)
 
 static void answer_older(struct later *later)
 {
-    static const char older[] = "{\"revision\":0,\"taskDefinitions\":[],\"services\":[]}";
+    static const char older[] = "{\"revision\":1,\"taskDefinitions\":[],\"services\":[]}";
     struct findings findings = { 0 };
     later->event.desired = desired_parse(older, strlen(older), &findings);
     findings_release(&findings);
@@ -41,7 +41,8 @@ void source_perform(struct world *world, const struct action *action)
 {
     bool fails = world_chance(world, world->knobs.fetch_fails);
     bool garbage = world_chance(world, world->knobs.fetch_garbage);
-    bool is_older = world_chance(world, world->knobs.fetch_older);
+    bool is_older =
+        world_chance(world, world->knobs.fetch_older) && world->core->revision_floor > 1;
     msec at = world->now + prng_range(&world->prng, 1, fails ? 30000 : 200);
     struct later *later = world_later(world, at, LATER_REPLY);
     later->event = (struct event){ .kind = EV_FETCHED,

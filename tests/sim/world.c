@@ -161,6 +161,12 @@ void world_event(struct world *world, struct event *event)
     world->steps++;
     driver_event(&world->driver, event);
     trace_changes(world, changes);
+    const struct desired *desired = world->core->desired;
+    if (desired && desired->revision < world->highest_revision)
+        world_fail(world, "document revision %lld after %lld", (long long)desired->revision,
+                   (long long)world->highest_revision);
+    if (desired)
+        world->highest_revision = desired->revision;
     if (world->kill_pending)
         world_kill_agent(world);
 }
@@ -169,6 +175,10 @@ void world_start_agent(struct world *world)
 {
     world->life++;
     world->agent_up = true;
+    if (world_chance(world, world->knobs.memory_lost)) {
+        memory_free(world->memory);
+        world->memory = NULL;
+    }
     world->core = core_new(&world->options);
     struct host host = { .self = world,
                          .now = host_now,
