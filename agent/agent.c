@@ -202,22 +202,20 @@ static uint64_t random_seed(void)
     return seed;
 }
 
-/* The last good document starts everything with no network call on the way. A document of another
- * source says nothing about this one. */
-static void start_from_store(struct agent *agent, struct stored_document *stored)
+/* The last good document starts everything with no network call on the way. The source is told
+ * before the first step, which asks for a fetch: so that this fetch is conditional already. */
+static struct desired *recall_document(struct agent *agent, const struct stored_document *stored)
 {
     struct findings findings = { 0 };
     struct desired *desired = desired_parse(stored->bytes, stored->len, &findings);
     char first[ERR_TEXT_MAX];
-    if (desired) {
+    if (desired)
         source_remember(agent->source, &desired->digest, stored->etag, stored->last_modified);
-        struct event event = { .kind = EV_FETCHED, .fetched = FETCH_STORED, .desired = desired };
-        host_event(agent, &event);
-    } else {
+    else
         log_error("event=stored_document_unusable", "error=%s",
                   LOG_VALUE(findings_first_error(&findings, first, sizeof first)));
-    }
     findings_release(&findings);
+    return desired;
 }
 
 static void start(struct agent *agent)
@@ -230,12 +228,15 @@ static void start(struct agent *agent)
         log_warn("event=stored_document_of_another_source", "stored_url=%s url=%s",
                  LOG_VALUE(stored.url), LOG_VALUE(agent->config.values.desired_url));
         if (memory)
-            memory->revision = 0;
+            memory->revision = 0; /* a document of another source says nothing about this one */
     }
+    struct desired *desired = same_source ? recall_document(agent, &stored) : NULL;
     struct event event = { .kind = EV_START, .seed = random_seed(), .remembered = memory };
     host_event(agent, &event);
-    if (same_source)
-        start_from_store(agent, &stored);
+    if (desired) {
+        event = (struct event){ .kind = EV_FETCHED, .fetched = FETCH_STORED, .desired = desired };
+        host_event(agent, &event);
+    }
     memory_free(memory);
     stored_document_release(&stored);
     runtime_watch(agent->runtime);
