@@ -53,6 +53,7 @@ test_one_stopped_by_hand_is_replaced() {
 
 test_one_renamed_by_hand_is_still_known() {
     local before
+    setting[BERTH_RESYNC_INTERVAL]=2s
     simple 1
     agent_start
     expect "it runs" berth wait web --timeout 30s
@@ -95,6 +96,7 @@ few_creates() { # most
 }
 
 test_orphans_of_ours_are_removed() {
+    setting[BERTH_RESYNC_INTERVAL]=2s
     simple 1
     agent_start
     expect "it runs" berth wait web --timeout 30s
