@@ -116,17 +116,22 @@ static void print_bash(void)
 
 /* ------------------------------------------------------------------ zsh */
 
-/* Inside '...' of the shell, and free of what _arguments and _describe read as syntax. */
-static void quoted(const char *text)
+/* Inside '...' of a shell; `syntax` are characters that mean something to what reads it then. */
+static void quoted_from(const char *text, const char *syntax)
 {
     for (; *text; text++) {
         if (*text == '\'')
             printf("'\\''");
-        else if (strchr("[]:", *text))
+        else if (strchr(syntax, *text))
             printf("\\%c", *text);
         else
             putchar(*text);
     }
+}
+
+static void quoted(const char *text) /* for _arguments and _describe */
+{
+    quoted_from(text, "[]:");
 }
 
 static void zsh_option(enum option_id id)
@@ -217,7 +222,7 @@ static void fish_option(const struct command *command, enum option_id id)
     if (id == OPTION_SOCKET || id == OPTION_CONFIG)
         printf(" -F");
     printf(" -d '");
-    quoted(row->help);
+    quoted_from(row->help, "");
     printf("'\n");
 }
 
@@ -235,7 +240,7 @@ static const char *const fish_sources[] = {
 static void fish_command(const struct command *command)
 {
     printf("complete -c berth -f -n __fish_use_subcommand -a %s -d '", command->name);
-    quoted(command->summary);
+    quoted_from(command->summary, "");
     printf("'\n");
     for (size_t i = 0; i < COMMAND_OPTIONS_MAX && command->options[i] != OPTION_NONE; i++)
         fish_option(command, command->options[i]);

@@ -81,8 +81,29 @@ void routes_deployment_id(const struct service_fact *service, const struct deplo
 /* {"reason","text","since","detail"}; subject may be NULL. WAIT_NONE adds nothing. */
 void routes_wait(const struct route_call *call, const struct wait *wait, const char *subject,
                  struct json_writer *writer);
+/* What the agent itself waits for; nothing when it is ready and the runtime answers. */
+void routes_agent_waits(const struct route_call *call, const char *subject,
+                        struct json_writer *writer);
 /* The task with that id, unique prefix of it, or one-off id; NULL: not among those held. */
 const struct task *routes_find_task(const struct core *core, const char *name);
 const struct stopped_task *routes_find_stopped(const struct core *core, const char *name);
+/* Of those that are gone, counted from the newest: i < core->stopped_count. */
+const struct stopped_task *routes_stopped(const struct core *core, size_t i);
+
+/* ---- why (routes_why_facts.c): whose facts are shown */
+struct why_subject {
+    const struct service_fact *service; /* NULL for a one-off task */
+    const struct task *task;            /* NULL: the whole service */
+};
+const struct task *why_subject_next(const struct why_subject *subject, const struct task *after,
+                                    const struct core *core);
+#define WHY_EACH_TASK(task_, subject_, core_)                                                      \
+    for (const struct task *task_ = why_subject_next(subject_, NULL, core_); task_;                \
+         task_ = why_subject_next(subject_, task_, core_))
+/* The members of an open object. */
+void why_facts(const struct route_call *call, const struct why_subject *subject,
+               struct json_writer *writer);
+void why_stopped_facts(const struct route_call *call, const struct stopped_task *stopped,
+                       struct json_writer *writer);
 
 #endif

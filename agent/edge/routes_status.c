@@ -91,19 +91,18 @@ static void status_runtime(const struct route_call *call, struct json_writer *wr
     json_object_end(writer);
 }
 
-static void status_waits(const struct route_call *call, struct json_writer *writer)
+void routes_agent_waits(const struct route_call *call, const char *subject,
+                        struct json_writer *writer)
 {
     const struct core *core = call->core;
     const struct wait look = { .reason = core->observed_once ? WAIT_NONE : WAIT_FIRST_LOOK };
     const struct wait document = { .reason = core->document_decided ? WAIT_NONE : WAIT_DOCUMENT };
-    const struct wait runtime = { .reason = core->runtime_reachable ? WAIT_NONE : WAIT_RUNTIME,
-                                  .since = core->runtime_down_since };
-    json_key(writer, "waits");
-    json_array(writer);
-    routes_wait(call, &look, NULL, writer);
-    routes_wait(call, &document, NULL, writer);
-    routes_wait(call, &runtime, NULL, writer);
-    json_array_end(writer);
+    struct wait runtime = { .reason = core->runtime_reachable ? WAIT_NONE : WAIT_RUNTIME,
+                            .since = core->runtime_down_since };
+    (void)snprintf(runtime.detail, sizeof runtime.detail, "%.150s", core->runtime_error);
+    routes_wait(call, &look, subject, writer);
+    routes_wait(call, &document, subject, writer);
+    routes_wait(call, &runtime, subject, writer);
 }
 
 static int64_t count_services(const struct core *core)
@@ -143,7 +142,10 @@ void route_status(struct route_call *call)
     json_object(&writer);
     routes_text_member(&writer, "lastError", core->save_error);
     json_object_end(&writer);
-    status_waits(call, &writer);
+    json_key(&writer, "waits");
+    json_array(&writer);
+    routes_agent_waits(call, NULL, &writer);
+    json_array_end(&writer);
     json_object_end(&writer);
     routes_answer(call->request, 200, &out);
 }
@@ -214,6 +216,8 @@ static void service_render(const struct route_call *call, const struct service_f
     json_key(writer, "waits");
     json_array(writer);
     routes_wait(call, &service->wait, NULL, writer);
+    if (service->wait.reason == WAIT_NONE)
+        routes_agent_waits(call, NULL, writer);
     json_array_end(writer);
     json_object_end(writer);
 }
@@ -255,19 +259,23 @@ void route_service(struct route_call *call)
     routes_answer(call->request, 200, &out);
 }
 
+static int64_t newest_generation(const struct service_fact *service)
+{
+    return service && service->primary ? service->primary->generation : 0;
+}
+
 static void answer_restarted(struct route_call *call, const struct service_fact *service)
 {
-    char id[NAME_MAX_LEN + 32] = "";
-    if (service->primary)
-        routes_deployment_id(service, service->primary, id, sizeof id);
+    char id[NAME_MAX_LEN + 32];
+    routes_deployment_id(service, service->primary, id, sizeof id);
     struct str out;
     struct json_writer writer;
     str_init(&out, ROUTES_ANSWER_MAX);
     json_begin(&writer, &out);
     json_object(&writer);
     json_string_member(&writer, "serviceName", service->name);
-    routes_text_member(&writer, "deployment", id);
-    json_int_member(&writer, "generation", service->primary ? service->primary->generation : 0);
+    json_string_member(&writer, "deployment", id);
+    json_int_member(&writer, "generation", service->primary->generation);
     json_object_end(&writer);
     routes_answer(call->request, 202, &out);
 }
@@ -282,9 +290,13 @@ void route_restart(struct route_call *call)
                       "service %s left the document and is being stopped", service->name);
         return;
     }
+    int64_t before = newest_generation(service);
     struct event event = { .kind = EV_COMMAND, .command = COMMAND_RESTART, .subject = call->part };
     driver_event(call->routes->options.driver, &event);
     service = core_service(call->core, call->part);
-    ASSERT(service);
-    answer_restarted(call, service);
+    if (newest_generation(service) > before)
+        answer_restarted(call, service);
+    else
+        control_error(call->request, 409, "NotReady",
+                      "service %s has no deployment yet that could be restarted", call->part);
 }

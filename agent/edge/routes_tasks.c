@@ -25,8 +25,7 @@ static bool stopped_matches(const struct stopped_task *stopped, const char *name
     return strlen(name) >= TASK_PREFIX_MIN && str_starts(stopped->id, name);
 }
 
-/* i counts from the newest. */
-static const struct stopped_task *stopped_at(const struct core *core, size_t i)
+const struct stopped_task *routes_stopped(const struct core *core, size_t i)
 {
     size_t at = core->stopped_next + STOPPED_TASKS_KEPT - 1 - i;
     return &core->stopped[at % STOPPED_TASKS_KEPT];
@@ -35,8 +34,8 @@ static const struct stopped_task *stopped_at(const struct core *core, size_t i)
 const struct stopped_task *routes_find_stopped(const struct core *core, const char *name)
 {
     for (size_t i = 0; i < core->stopped_count; i++)
-        if (stopped_matches(stopped_at(core, i), name))
-            return stopped_at(core, i);
+        if (stopped_matches(routes_stopped(core, i), name))
+            return routes_stopped(core, i);
     return NULL;
 }
 
@@ -221,7 +220,7 @@ static void stopped_render(const struct route_call *call, const struct stopped_t
 static void tasks_stopped(const struct route_call *call, struct json_writer *writer)
 {
     for (size_t i = call->core->stopped_count; i > 0; i--) {
-        const struct stopped_task *stopped = stopped_at(call->core, i - 1);
+        const struct stopped_task *stopped = routes_stopped(call->core, i - 1);
         if (!core_task(call->core, stopped->id))
             stopped_render(call, stopped, writer);
     }

@@ -1017,6 +1017,39 @@ TEST(why, shows_the_last_answer_of_a_probe)
     close_fixture(&fixture);
 }
 
+TEST(why, says_what_the_agent_itself_waits_for)
+{
+    struct fixture fixture;
+    open_fixture(&fixture);
+    fixture.agent.hold[ACT_OBSERVE] = true;
+    fake_agent_publish(&fixture.agent, WEB(1, "app:1", ""));
+    cJSON *poll AUTO_JSON = post(&fixture, "/v1/poll", NULL, 200);
+    assert_int_equal(json_integer(poll, "revision", 0), 1);
+    cJSON *why AUTO_JSON = get(&fixture, "/v1/why/web", 200);
+    assert_true(has_reason(json_get(why, "waits"), "FIRST_LOOK"));
+    cJSON *restart AUTO_JSON = post(&fixture, "/v1/services/web/restart", NULL, 409);
+    assert_string_equal(text_of(restart, "code"), "NotReady");
+    close_fixture(&fixture);
+}
+
+TEST(why, still_knows_a_task_that_is_gone)
+{
+    struct fixture fixture;
+    char path[64];
+    start_web(&fixture);
+    (void)snprintf(path, sizeof path, "/v1/tasks/%s/stop", web_task(&fixture));
+    cJSON *stop AUTO_JSON = post(&fixture, path, NULL, 202);
+    (void)snprintf(path, sizeof path, "/v1/why/%s", text_of(stop, "taskId"));
+    fake_agent_run_until(&fixture.agent, no_task_runs);
+    cJSON *why AUTO_JSON = get(&fixture, path, 200);
+    const cJSON *task = cJSON_GetArrayItem(json_get(why, "tasks"), 0);
+    const cJSON *exit = cJSON_GetArrayItem(json_get(why, "exits"), 0);
+    assert_string_equal(text_of(task, "lastStatus"), "STOPPED");
+    assert_string_equal(text_of(task, "stopCode"), "UserInitiated");
+    assert_int_equal(json_integer(exit, "exitCode", 0), 143);
+    close_fixture(&fixture);
+}
+
 TEST(why, answers_404_for_a_name_that_nobody_has)
 {
     struct fixture fixture;
