@@ -131,6 +131,7 @@ void plan_health(struct step *step)
     for (struct task *task = core->tasks; task; task = task->next) {
         if (task->intent == INTENT_STOP)
             continue; /* what it was when that was decided stays */
+        task_note_running(core, task);
         note_health(core, task, task_health(core, task));
         if (!task->running_at || task->last_health == TASK_HEALTHY)
             continue;

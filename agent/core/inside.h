@@ -90,6 +90,7 @@ void task_index_rebuild(struct core *core);
 
 /* ---- supervising one task (supervise.c) */
 void plan_task(struct step *step, struct task *task);
+void task_note_running(struct core *core, struct task *task);
 void container_retry_later(struct core *core, struct container *container);
 
 /* ---- health (health.c) */

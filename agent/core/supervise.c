@@ -450,9 +450,10 @@ static void check_essential(struct core *core, struct task *task)
                   (long long)over->exit_code);
 }
 
-static void note_running(struct step *step, struct task *task)
+/* Before anything is decided about it: a task found running must not count as one that never ran.
+ */
+void task_note_running(struct core *core, struct task *task)
 {
-    struct core *core = step->core;
     if (task->running_at || !task_is_running(core, task))
         return;
     msec latest = 0, wall = 0;
@@ -465,7 +466,6 @@ static void note_running(struct step *step, struct task *task)
     }
     task->running_at = latest ? latest : core->now;
     task->started_wall = wall ? wall : core->wall;
-    step_wake(step, core->now); /* its health, planned before it ran, may be due at a time */
 }
 
 void plan_task(struct step *step, struct task *task)
@@ -474,7 +474,6 @@ void plan_task(struct step *step, struct task *task)
         for (size_t i = 0; i < task->container_count; i++)
             plan_run(step, task, &task->containers[i]);
         check_essential(step->core, task);
-        note_running(step, task);
     }
     if (task->intent == INTENT_STOP)
         plan_stopping_task(step, task);

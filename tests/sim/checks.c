@@ -211,6 +211,13 @@ static bool seen_before(const struct world *world, size_t at)
     return false;
 }
 
+/* A start that a killed agent had asked for, carried out after its successor looked: nobody can
+ * know of it before the next look. */
+static bool is_last_words(const struct world *world, const struct fake_container *container)
+{
+    return container->life < world->life && container->started_at >= world->life_began;
+}
+
 static int64_t running_tasks_but(const struct world *world, const char *service,
                                  const char *task_id)
 {
@@ -219,7 +226,7 @@ static int64_t running_tasks_but(const struct world *world, const char *service,
         const struct fake_container *container = &world->containers[i];
         if (container->exists && container->ours && container->state == RUNTIME_RUNNING &&
             str_equal(container->service, service) && !str_equal(container->task_id, task_id) &&
-            !seen_before(world, i))
+            !is_last_words(world, container) && !seen_before(world, i))
             count++;
     }
     return count;
@@ -302,12 +309,23 @@ static void check_minimum(struct world *world, const struct action *action)
                    service->name, (long long)others, (long long)service_minimum_healthy(service));
 }
 
+static bool all_essential_run(struct world *world, const struct task *task)
+{
+    for (size_t i = 0; i < task->container_count; i++) {
+        const struct fake_container *there = runtime_find(world, task->containers[i].runtime_name);
+        if (task->containers[i].essential && (!there || there->state != RUNTIME_RUNNING))
+            return false;
+    }
+    return true;
+}
+
 /* With unknown health after a restart of the agent the same must hold for what it knows. */
 static void check_known_minimum(struct world *world, const struct action *action)
 {
     const struct service *service = service_of(world, action);
-    if (action->kind != ACT_STOP || !service || fixed_port(service) || !action->task->running_at ||
-        action->task->stop_at != world->now || action->task->last_health == TASK_UNHEALTHY ||
+    if (action->kind != ACT_STOP || !service || fixed_port(service) ||
+        !all_essential_run(world, action->task) || action->task->stop_at != world->now ||
+        action->task->last_health == TASK_UNHEALTHY ||
         str_equal(action->task->stop_code, "EssentialContainerExited"))
         return;
     const struct task *task = action->task;

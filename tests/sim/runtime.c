@@ -350,6 +350,7 @@ static void effect_start(struct world *world, struct later *later)
         if (*container->one_off)
             checks_one_off_ran(world, container->one_off);
         container->started = true;
+        container->life = later->life;
         container->started_at = world->now;
         container->started_wall = world_wall(world);
         container->run++;

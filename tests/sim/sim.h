@@ -64,7 +64,8 @@ struct fake_container {
     bool started, oom;
     int exit_code;
     msec started_at, created_wall, started_wall, finished_wall;
-    uint64_t run; /* counts starts; an exit scheduled for an earlier run is void */
+    uint64_t life; /* of the agent that started it */
+    uint64_t run;  /* counts starts; an exit scheduled for an earlier run is void */
     bool ours;
     /* labels */
     char host[64], service[64], one_off[64], task_id[TASK_ID_LEN + 1], container[64];
@@ -126,6 +127,7 @@ struct world {
     struct core *core;
     struct driver driver;
     uint64_t life;
+    msec life_began;
     bool agent_up, kill_pending, in_step;
     msec wake_at;
 

@@ -174,6 +174,7 @@ void world_event(struct world *world, struct event *event)
 void world_start_agent(struct world *world)
 {
     world->life++;
+    world->life_began = world->now;
     world->agent_up = true;
     if (world_chance(world, world->knobs.memory_lost)) {
         memory_free(world->memory);
