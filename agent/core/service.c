@@ -105,14 +105,47 @@ static void index_slots(struct service_fact *service)
         }
 }
 
+/* Who goes first when fewer are wanted: what never ran, what is sick, what is not known to be
+ * healthy, and among equals the highest slot. A slot is a name, not a rank: a healthy task in slot
+ * 3 stays rather than one in slot 0 that has yet to start. */
+static int surplus_order(const struct task *task)
+{
+    if (!task->running_at)
+        return 0;
+    if (task->last_health == TASK_UNHEALTHY)
+        return 1;
+    return task->last_health == TASK_HEALTHY ? 3 : 2;
+}
+
+static void find_surplus(struct service_fact *service)
+{
+    const struct deployment *primary = service->primary;
+    int64_t keepers = 0;
+    for (size_t i = 0; i < primary->slot_count; i++) {
+        if (!primary->slots[i].keeper)
+            continue;
+        primary->slots[i].keeper->surplus = false;
+        keepers++;
+    }
+    int64_t excess = keepers - service->wanted->desired_count;
+    for (int order = 0; order <= 3 && excess > 0; order++) {
+        for (size_t i = primary->slot_count; i-- > 0 && excess > 0;) {
+            struct task *task = primary->slots[i].keeper;
+            if (!task || task->surplus || surplus_order(task) != order)
+                continue;
+            task->surplus = true;
+            excess--;
+        }
+    }
+}
+
 /* ------------------------------------------------------------------ create */
 
 /* Not wanted any more, or never was after all: an adopted one whose stop was under way when the
  * agent went down. */
 bool service_has_done_with(const struct service_fact *service, const struct task *task)
 {
-    if (!service->wanted || is_old_generation(service, task) ||
-        task->slot >= service->wanted->desired_count)
+    if (!service->wanted || is_old_generation(service, task) || task->surplus)
         return true;
     const struct task *keeper = slot_keeper(service, task->slot);
     return keeper && keeper != task;
@@ -204,12 +237,25 @@ static bool fill_slot(struct step *step, struct service_fact *service, int64_t s
     return false;
 }
 
-/* Returns how many slots found no room. */
+/* Replacements for the sick, and tasks for as many empty slots as are wanting. Returns how many
+ * found no room. */
 static int64_t fill_slots(struct step *step, struct service_fact *service)
 {
-    int64_t without_room = 0;
-    for (int64_t slot = 0; slot < service->wanted->desired_count; slot++)
+    int64_t without_room = 0, wanting = service->wanted->desired_count;
+    int64_t slots = wanting;
+    if ((int64_t)service->primary->slot_count > slots)
+        slots = (int64_t)service->primary->slot_count;
+    for (int64_t slot = 0; slot < slots; slot++) {
+        const struct task *keeper = slot_keeper(service, slot);
+        wanting -= keeper && !keeper->surplus;
+    }
+    for (int64_t slot = 0; slot < slots; slot++) {
+        const struct task *keeper = slot_keeper(service, slot);
+        if (keeper ? keeper->surplus : wanting <= 0)
+            continue;
+        wanting -= !keeper;
         without_room += fill_slot(step, service, slot);
+    }
     return without_room;
 }
 
@@ -234,7 +280,7 @@ static const char *retire_reason(const struct service_fact *service, const struc
         return service->stop_first ? "replaced by a newer deployment, stop first: its host port "
                                      "is fixed"
                                    : "replaced by a newer deployment";
-    if (task->slot >= service->wanted->desired_count)
+    if (task->surplus)
         return "desiredCount is lower now";
     return is_sick(task) ? "failed its health checks" : "its replacement is healthy";
 }
@@ -243,8 +289,8 @@ static bool is_candidate(const struct service_fact *service, const struct task *
 {
     if (task->intent == INTENT_STOP)
         return false;
-    return is_old_generation(service, task) || task->slot >= service->wanted->desired_count ||
-           is_sick(task) || slot_keeper(service, task->slot) != task;
+    return is_old_generation(service, task) || task->surplus || is_sick(task) ||
+           slot_keeper(service, task->slot) != task;
 }
 
 static bool has_replacement_under_way(const struct service_fact *service, const struct task *task)
@@ -288,8 +334,7 @@ static void retire_pass(struct step *step, struct service_fact *service, bool he
     for (struct task *task = service->tasks; task; task = task->service_next) {
         if (!is_candidate(service, task) || (task->last_health == TASK_HEALTHY) != healthy_ones)
             continue;
-        bool sick_here = is_sick(task) && !is_old_generation(service, task) &&
-                         task->slot < service->wanted->desired_count;
+        bool sick_here = is_sick(task) && !is_old_generation(service, task) && !task->surplus;
         enum wait_reason reason = sick_here ? may_retire_sick(step, service, task)
                                             : may_retire(step, service, task, *room_needed > 0);
         if (reason != WAIT_NONE) {
@@ -439,6 +484,7 @@ static void plan_service(struct step *step, struct service_fact *service)
     ensure_deployment(core, service);
     deployments_drop_finished(service);
     index_slots(service);
+    find_surplus(service);
     count_tasks(core, service);
     service->wait.reason = WAIT_NONE;
     service->images_ready =

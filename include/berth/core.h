@@ -278,8 +278,9 @@ struct task {
     struct container *containers;
     size_t container_count;
     enum task_intent intent;
-    bool adopted;          /* found running by this agent, health unknown until checked */
-    bool counted;          /* its death was counted in backoff and deployment */
+    bool adopted; /* found running by this agent, health unknown until checked */
+    bool surplus; /* desiredCount is lower now: not among those that stay; found by every plan */
+    bool counted; /* its death was counted in backoff and deployment */
     bool sick_counted;     /* its failed health was */
     enum blame blame;      /* what its death is evidence of */
     bool stopped_by_us;    /* retire, scale-in, operator: not a failure */
