@@ -108,8 +108,8 @@ void help_command(const struct command *command);
 
 struct cli {
     struct arguments args;
-    bool json;   /* -o json */
-    bool colors; /* of stdout: a terminal, and NO_COLOR is not set */
+    bool json;        /* -o json */
+    bool colors;      /* of stdout: a terminal, and NO_COLOR is not set */
     char socket[108]; /* as long as the kernel allows */
     uv_loop_t loop;
     struct http_pool *pool;

@@ -7,17 +7,18 @@
 
 /* ------------------------------------------------------------------ parts of the answer */
 
-static bool task_of_subject(const struct task *task, const struct service_fact *service,
-                            const struct task *only)
+static bool is_of_subject(const struct task *task, const struct why_subject *subject)
 {
-    return only ? task == only : str_equal(task->service, service->name);
+    if (subject->task)
+        return task == subject->task;
+    return subject->service && str_equal(task->service, subject->service->name);
 }
 
 const struct task *why_subject_next(const struct why_subject *subject, const struct task *after,
                                     const struct core *core)
 {
     const struct task *task = after ? after->next : core->tasks;
-    while (task && !task_of_subject(task, subject->service, subject->task))
+    while (task && !is_of_subject(task, subject))
         task = task->next;
     return task;
 }
