@@ -231,8 +231,7 @@ rule_cppcheck() {
     cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
         --suppressions-list=tests/cppcheck.txt --cppcheck-build-dir=build/cppcheck \
         --template='{file}:{line}: {id}: {message}' -j "$(nproc)" -Iinclude -I. -D_GNU_SOURCE \
-        -D__linux__ '-DcJSON_ArrayForEach(a,b)=for(a=(b)?(b)->child:0;a;a=a->next)' \
-        "${files[@]}" 2>&1 | grep -v '^nofile:0'
+        -D__linux__ --library=tests/cppcheck.cfg "${files[@]}" 2>&1 | grep -v '^nofile:0'
 }
 
 # clang-tidy is by far the slowest rule. A file whose preprocessed text was clean is not read again.

@@ -13,7 +13,7 @@ fresh_tree() {
     mkdir -p "$scratch"/tree/{agent/{base,model,core,edge,cli},include/berth,cgroups,tests,deploy}
     cd "$scratch/tree" || exit 1
     cp "$root"/.clang-format "$root"/.clang-tidy .
-    cp "$root"/tests/cppcheck.txt tests/
+    cp "$root"/tests/cppcheck.{txt,cfg} tests/
     touch Makefile README.md
     printf '#ifndef A_H\n#define A_H\nint str_length(void);\n#endif\n' >include/berth/str.h
     printf '#ifndef J_H\n#define J_H\n#include "berth/str.h"\n#endif\n' >include/berth/json.h
