@@ -81,6 +81,7 @@ struct container *container_by_runtime_name(const struct core *core, const char 
                                             struct task **ret_task);
 bool task_is_running(const struct core *core, const struct task *task);
 bool task_is_over(const struct core *core, const struct task *task);
+bool task_has_begun(const struct task *task); /* a container of it may be there and running */
 bool task_ever_started(const struct task *task);
 bool task_holds_port(const struct task *task, const struct task *wants, int64_t *ret_port);
 __attribute__((format(printf, 4, 5))) void
@@ -137,6 +138,7 @@ void deployments_drop_finished(struct service_fact *service);
 void plan_services(struct step *step);
 void plan_removed_services(struct step *step);
 bool service_has_done_with(const struct service_fact *service, const struct task *task);
+bool service_holds_back(const struct service_fact *service, const struct task *task);
 /* Are the fixed host ports that it wants free of other live tasks? */
 bool service_task_has_ports(struct step *step, struct task *task);
 bool is_old_generation(const struct service_fact *service, const struct task *task);

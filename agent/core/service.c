@@ -151,6 +151,14 @@ bool service_has_done_with(const struct service_fact *service, const struct task
     return keeper && keeper != task;
 }
 
+/* maximumPercent is lower now than when it was made, or an earlier life left more behind: what has
+ * not begun waits until there is room. */
+bool service_holds_back(const struct service_fact *service, const struct task *task)
+{
+    return service->wanted && service->live > service->maximum && !task->running_at &&
+           !task_has_begun(task);
+}
+
 static bool port_is_free(struct step *step, struct task *task)
 {
     for (struct task *other = step->core->tasks; other; other = other->next) {
@@ -212,7 +220,7 @@ static bool fill_slot(struct step *step, struct service_fact *service, int64_t s
     struct core *core = step->core;
     struct task *keeper = slot_keeper(service, slot_number);
     if (keeper && !is_sick(keeper))
-        return false;
+        return service_holds_back(service, keeper);
     if (keeper && !keeper->counted) {
         keeper->blame = BLAME_IMAGE;
         (void)snprintf(keeper->stopped_reason, sizeof keeper->stopped_reason,

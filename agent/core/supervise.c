@@ -248,6 +248,10 @@ static void plan_run(struct step *step, struct task *task, struct container *con
 {
     if (container_in_flight(container) || is_superseded(task))
         return;
+    if (task->owner && service_holds_back(task->owner, task)) {
+        wait_set(&container->wait, step->core, WAIT_MAXIMUM, "%s", "");
+        return;
+    }
     switch (container->state) {
     case CONTAINER_NONE:
         container_move(step->core, task, container, CONTAINER_PULLING);

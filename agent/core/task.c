@@ -309,14 +309,17 @@ static bool container_may_live(const struct container *container)
     return true;
 }
 
-bool task_is_live(const struct task *task)
+bool task_has_begun(const struct task *task)
 {
-    if (task->intent == INTENT_RUN)
-        return true;
     for (size_t i = 0; i < task->container_count; i++)
         if (container_may_live(&task->containers[i]))
             return true;
     return false;
+}
+
+bool task_is_live(const struct task *task)
+{
+    return task->intent == INTENT_RUN || task_has_begun(task);
 }
 
 /* Every container is where it is meant to be: essential ones run; the others ran at least once,
