@@ -183,8 +183,12 @@ static int judge_service(struct wait_state *wait, const cJSON *service)
     /* The newest deployment may still be the one before: it must be of what is wanted now. */
     if (!str_equal(json_string(service, "digest", ""), json_string(primary, "digest", "")))
         return -1;
+    /* A document that changes only the count leaves the deployment as it is: completed, but
+     * what it now asks for is still to come. */
     if (str_equal(state, "COMPLETED"))
-        return finish_completed(wait, primary);
+        return json_integer(service, "healthyCount", 0) >= json_integer(service, "desiredCount", 0)
+                   ? finish_completed(wait, primary)
+                   : -1;
     if (str_equal(state, "FAILED"))
         return finish_failed(wait, primary);
     return -1;
