@@ -159,7 +159,8 @@ show_replacement() {
 
 show_repair() {
     local victim i
-    victim=$(berth ps -o json | jq -r '[.[] | select(.group == "service:web")][0].containers[0].runtimeId')
+    victim=$(berth ps -o json |
+        jq -r '[.[] | select(.group == "service:web")][0].containers[0].runtimeId')
     say "Killing container ${victim:0:12} behind the agent's back"
     api POST "/containers/$victim/kill" >/dev/null
     for i in {1..1200}; do

@@ -9,7 +9,8 @@
 # Waiting is always polling with a deadline (eventually). A failed test shows the agent's log and
 # what the agent and the runtime say.
 #
-# shellcheck disable=SC2034,SC2119,SC2120 # variables and arguments are for the scripts that source this
+# What is set or takes arguments here is meant for the scripts that source this.
+# shellcheck disable=SC2034,SC2119,SC2120
 
 e2e_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 bin=${BERTH_BIN:-$e2e_root/build}
@@ -80,6 +81,8 @@ import_images() {
 
 # What runs until it is told to stop, and then stops at once.
 sleeper="trap 'exit 0' TERM INT; sleep 100000 & wait"
+# What does not care, and must be killed in the end.
+stubborn="trap '' TERM; sleep 100000 & wait"
 # The same with a web server, on the port given.
 web_server() { # port
     echo "trap 'exit 0' TERM INT; httpd -f -p $1 -h /www & wait"
@@ -91,6 +94,14 @@ container() { # name shell-command [more json]
         '{name: $name, image: "bb:1", command: ["sh", "-c", $command]} + ($more // {})'
 }
 
+# A container "app" with a web server on port 8080, and more of a port mapping if given.
+web_container() { # [more json of the port mapping [more json of the container]]
+    local mapping=${1:-} more=${2:-}
+    container app "$(web_server 8080)" "$(jq -cn --argjson mapping "${mapping:-null}" \
+        --argjson more "${more:-null}" \
+        '{portMappings: [{containerPort: 8080} + ($mapping // {})]} + ($more // {})')"
+}
+
 definition() { # family:revision container...
     local name=$1
     shift
@@ -100,7 +111,8 @@ definition() { # family:revision container...
 
 service() { # name family:revision count [more json]
     local more=${4:-}
-    jq -cn --arg name "$1" --arg definition "$2" --argjson count "$3" --argjson more "${more:-null}" \
+    jq -cn --arg name "$1" --arg definition "$2" --argjson count "$3" \
+        --argjson more "${more:-null}" \
         '{serviceName: $name, taskDefinition: $definition, desiredCount: $count} + ($more // {})'
 }
 
@@ -367,7 +379,8 @@ inspect() { # id jq-filter
 run_foreign() { # name [label=value...]: a container that is none of the agent's business
     local name=$1 labels='{}'
     shift
-    [ $# -eq 0 ] || labels=$(printf '%s\n' "$@" | jq -cRn '[inputs | split("=") | {(.[0]): .[1]}] | add')
+    [ $# -eq 0 ] || labels=$(printf '%s\n' "$@" |
+        jq -cRn '[inputs | split("=") | {(.[0]): .[1]}] | add')
     api POST "/containers/create?name=$name" -H 'Content-Type: application/json' -d "$(jq -cn \
         --argjson labels "$labels" --arg command "$sleeper" \
         '{Image: "bb:1", Cmd: ["sh", "-c", $command], Labels: $labels}')" >/dev/null
@@ -471,7 +484,8 @@ run_tests() { # [name...]
             ;;
         77)
             skipped=$((skipped + 1))
-            printf 'skipped: %s: %s\n' "$name" "$(sed -n 's/^skipped: //p' "$work/test.out" | head -n 1)"
+            printf 'skipped: %s: %s\n' "$name" \
+                "$(sed -n 's/^skipped: //p' "$work/test.out" | head -n 1)"
             ;;
         *)
             failed=$((failed + 1))

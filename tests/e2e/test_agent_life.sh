@@ -273,7 +273,8 @@ test_ready_does_not_wait_for_the_runtime() {
 test_a_live_socket_file_is_not_stolen_and_a_dead_one_is_replaced() {
     simple 1
     mkdir -p "$test_dir"
-    perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1)' "$berth_socket"
+    perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1)' \
+        "$berth_socket"
     expect "a dead socket file" test -S "$berth_socket"
     agent_start
     equal "mode" 660 "$(stat -c %a "$berth_socket")"

@@ -4,7 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 
 simple() { # revision [count [image]]
-    desire "$1" "$(definition "web:$1" "$(container app "echo line one; echo line two >&2; $sleeper" \
+    desire "$1" "$(definition "web:$1" \
+        "$(container app "echo line one; echo line two >&2; $sleeper" \
         "{\"image\": \"${3:-bb:1}\"}")")" "$(service web "web:$1" "${2:-1}")"
 }
 
@@ -72,7 +73,7 @@ test_logs_come_from_the_container() {
 test_logs_follow() {
     local follower
     desire 1 "$(definition web:1 "$(container app \
-        "trap 'exit 0' TERM; i=0; while :; do i=\$((i+1)); echo tick \$i; sleep 0.2 & wait \$!; done")")" \
+        "trap 'exit 0' TERM; while :; do echo tick; sleep 0.2 & wait \$!; done")")" \
         "$(service web web:1 1)"
     agent_start
     expect "it runs" berth wait web --timeout 30s
@@ -101,7 +102,8 @@ dead() { # pid
 
 test_a_log_client_that_does_not_read_is_dropped() {
     local before
-    desire 1 "$(definition web:1 "$(container app "trap 'exit 0' TERM; yes 0123456789012345678901234567890123456789 & wait")")" \
+    desire 1 "$(definition web:1 \
+        "$(container app "trap 'exit 0' TERM; yes 01234567890123456789 & wait")")" \
         "$(service web web:1 1)"
     agent_start
     expect "it runs" berth wait web --timeout 30s
@@ -249,8 +251,8 @@ test_only_root_and_the_group_may_ask() {
     chmod 755 "$work" "$test_dir"
     command -v setpriv >/dev/null || skip "setpriv is not installed"
     # The mode is out of the way; what is left is the check of the peer's credentials.
-    equal "a stranger" 403 "$(setpriv --reuid 65534 --regid 65534 --clear-groups curl -s -o /dev/null \
-        -w '%{http_code}' --unix-socket "$berth_socket" http://d/v1/status)"
+    equal "a stranger" 403 "$(setpriv --reuid 65534 --regid 65534 --clear-groups \
+        curl -s -o /dev/null -w '%{http_code}' --unix-socket "$berth_socket" http://d/v1/status)"
     equal "root" 200 "$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$berth_socket" \
         http://d/v1/status)"
 }

@@ -24,8 +24,8 @@ test_containers_end_as_their_authors_expect() {
     need_corpus
     for expectation in "$corpus"/expectations/*simpletests_unix*.json; do
         name=$(jq -r .TaskDefinition "$expectation")
-        file=$(find "$corpus/taskdefs" -name "*__${name}__task-definition.json" ! -name '*windows*' |
-            head -n 1)
+        file=$(find "$corpus/taskdefs" -name "*__${name}__task-definition.json" \
+            ! -name '*windows*' | head -n 1)
         [ -n "$file" ] || continue
         with_our_image "$file" >"$test_dir/definition"
         if ! document 1 "$(cat "$test_dir/definition")" | is_valid; then
@@ -86,7 +86,8 @@ test_real_task_definitions_run() {
 test_one_runs_exactly_as_written() {
     local file
     need_corpus
-    file=$(find "$corpus/taskdefs" -name '*.json' ! -name '*windows*' | sort | while read -r file; do
+    file=$(find "$corpus/taskdefs" -name '*.json' ! -name '*windows*' | sort |
+        while read -r file; do
         jq -e '(.taskDefinition // .).containerDefinitions | length == 1 and
             (.[0].command[0] == "sleep")' "$file" >/dev/null 2>&1 && echo "$file"
     done | head -n 1)
@@ -98,7 +99,8 @@ test_one_runs_exactly_as_written() {
     expect "it runs" berth wait web --timeout 30s
     equal "its command" "$(jq -c '.containerDefinitions[0].command' "$test_dir/definition")" \
         "$(inspect "$(containers web)" '.Config.Cmd | tojson')"
-    equal "its memory" "$(jq '.containerDefinitions[0].memory // 0 | . * 1048576' "$test_dir/definition")" \
+    equal "its memory" \
+        "$(jq '.containerDefinitions[0].memory // 0 | . * 1048576' "$test_dir/definition")" \
         "$(inspect "$(containers web)" .HostConfig.Memory)"
 }
 

@@ -4,7 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 
 good() { # revision [count]
-    document "$1" "$(definition web:1 "$(container app "$sleeper")")" "$(service web web:1 "${2:-1}")"
+    document "$1" "$(definition web:1 "$(container app "$sleeper")")" \
+        "$(service web web:1 "${2:-1}")"
 }
 
 # Put bytes in place and see that they are refused with this in the status, and nothing moves.
@@ -32,7 +33,7 @@ broken() { # jq program applied to a good document of revision 2
 }
 
 test_every_bad_document_changes_nothing() {
-    local before
+    local before app='.taskDefinitions[0].containerDefinitions[0]'
     put_document "$(good 1)"
     agent_start
     expect "it runs" berth wait web --timeout 30s
@@ -43,7 +44,8 @@ test_every_bad_document_changes_nothing() {
     printf 'hello' | refused "no JSON" 'JSON|byte|value'
     printf '[]' | refused "an array" 'object'
     { printf '{"x": "'; printf '\xff\xfe'; printf '"}'; } | refused "invalid UTF-8" 'UTF-8'
-    { printf '%0.s[' {1..5000}; printf '%0.s]' {1..5000}; } | refused "deep nesting" 'deep|depth|nest'
+    { printf '%0.s[' {1..5000}; printf '%0.s]' {1..5000}; } |
+        refused "deep nesting" 'deep|depth|nest'
     { printf '{"revision": 2, "x": "'; head -c 5000000 /dev/zero | tr '\0' a; printf '"}'; } |
         refused "an oversized document" 'large|big|bytes|MiB|4194304'
     printf '{"revision": 2, "revision": 3, "taskDefinitions": [], "services": []}' |
@@ -52,7 +54,8 @@ test_every_bad_document_changes_nothing() {
     printf '{"revision": 2, "services": []}' | refused "no task definitions" 'taskDefinitions'
     broken 'del(.revision)' | refused "no revision" 'revision'
     broken '.revision = "two"' | refused "a revision that is text" 'revision'
-    broken '.services[0].desiredCount = "many"' | refused "a wrong type" 'services\[0\]\.desiredCount'
+    broken '.services[0].desiredCount = "many"' |
+        refused "a wrong type" 'services\[0\]\.desiredCount'
     broken '.services[0].desiredCount = -1' | refused "a bad range" 'services\[0\]\.desiredCount'
     broken '.services[0].taskDefinition = "nobody:1"' | refused "an unknown task definition" \
         'services\[0\]\.taskDefinition'
@@ -61,17 +64,18 @@ test_every_bad_document_changes_nothing() {
         refused "a container twice" 'containerDefinitions\[1\]'
     broken '.taskDefinitions += .taskDefinitions' | refused "a task definition twice" \
         'taskDefinitions\[1\]'
-    broken '.taskDefinitions[0].containerDefinitions[0].portMappings = [{containerPort: 70000}]' |
+    broken "$app.portMappings"' = [{containerPort: 70000}]' |
         refused "a port out of range" 'portMappings\[0\]\.containerPort'
-    broken '.taskDefinitions[0].containerDefinitions[0].dependsOn = [{containerName: "app", condition: "START"}]' |
+    broken "$app.dependsOn"' = [{containerName: "app", condition: "START"}]' |
         refused "a dependency on itself" 'cycle|itself'
-    broken '.taskDefinitions[0].containerDefinitions |= [.[0] + {name: "aa", dependsOn: [{containerName: "bb", condition: "START"}]},
-        .[0] + {name: "bb", dependsOn: [{containerName: "aa", condition: "START"}]}]' |
+    broken 'def on(other): {dependsOn: [{containerName: other, condition: "START"}]};
+        .taskDefinitions[0].containerDefinitions |= [.[0] + {name: "aa"} + on("bb"),
+            .[0] + {name: "bb"} + on("aa")]' |
         refused "a cycle" 'cycle'
-    broken '.taskDefinitions[0].containerDefinitions[0].dependsOn = [{containerName: "zz", condition: "START"}]' |
+    broken "$app.dependsOn"' = [{containerName: "zz", condition: "START"}]' |
         refused "an unknown dependency" 'zz'
-    broken '.services |= [.[0] + {publish: [{hostPort: 81, containerName: "app", containerPort: 80}]},
-        .[0] + {serviceName: "other", publish: [{hostPort: 81, containerName: "app", containerPort: 80}]}]' |
+    broken '.services |= [.[0] + {publish: [{hostPort: 81, containerName: "app",
+        containerPort: 80}]} | ., . + {serviceName: "other"}]' |
         refused "one host port twice" '81'
 }
 

@@ -14,9 +14,9 @@ healthz_server="trap 'exit 0' TERM; mkdir -p /tmp/w; touch /tmp/w/healthz
 probed() { # host-port container-port [more health check json]
     local more=${3:-}
     jq -cn --argjson host "$1" --argjson port "$2" --argjson more "${more:-null}" '{publish: [{
-        hostPort: $host, containerName: "app", containerPort: $port, healthCheck: ({protocol: "HTTP",
-            path: "/healthz", intervalSeconds: 1, timeoutSeconds: 1, healthyThresholdCount: 2,
-            unhealthyThresholdCount: 2} + ($more // {}))}]}'
+        hostPort: $host, containerName: "app", containerPort: $port, healthCheck: ({
+            protocol: "HTTP", path: "/healthz", intervalSeconds: 1, timeoutSeconds: 1,
+            healthyThresholdCount: 2, unhealthyThresholdCount: 2} + ($more // {}))}]}'
 }
 
 test_a_healthy_container_makes_a_healthy_task() {
@@ -40,8 +40,8 @@ test_one_unhealthy_container_makes_an_unhealthy_task() {
     exec=$(api POST "/containers/$side/exec" -H 'Content-Type: application/json' \
         -d '{"Cmd": ["touch", "/tmp/sick"]}' | jq -r .Id)
     api POST "/exec/$exec/start" -H 'Content-Type: application/json' -d '{"Detach": true}'
-    eventually 40 "replaced" tasks_say 'any(.[]; .taskId != "'"$before"'" and .group == "service:web"
-        and .healthStatus == "HEALTHY")'
+    eventually 40 "replaced" tasks_say 'any(.[]; .taskId != "'"$before"'"
+        and .group == "service:web" and .healthStatus == "HEALTHY")'
     eventually 20 "the sick one is gone" tasks_say 'all(.[]; .taskId != "'"$before"'"
         or .lastStatus == "STOPPED")'
     expect "health is the reason" tasks_say 'any(.[]; .taskId == "'"$before"'" and
@@ -86,7 +86,7 @@ test_an_http_probe_decides() {
         '{"portMappings": [{"containerPort": 8080}]}')")" \
         "$(service web web:1 1 "$(probed "$port" 8080 '{"unhealthyThresholdCount": 8}')")"
     agent_start
-    eventually 10 "it runs" tasks_say '.[0].lastStatus == "RUNNING" or .[0].lastStatus == "ACTIVATING"'
+    eventually 10 "it runs" tasks_say '.[0].lastStatus | IN("RUNNING", "ACTIVATING")'
     expect "not healthy while it answers 404" service_says web '.healthyCount == 0'
     eventually 5 "why shows the answer" why_says web '404'
     expect "completed" berth wait web --timeout 30s
@@ -98,7 +98,8 @@ test_probes_go_to_the_task_itself() {
     local port address
     port=$(free_port)
     desire 1 "$(definition web:1 "$(container app "$healthz_server" \
-        '{"portMappings": [{"containerPort": 8080}]}')")" "$(service web web:1 1 "$(probed "$port" 8080)")"
+        '{"portMappings": [{"containerPort": 8080}]}')")" \
+        "$(service web web:1 1 "$(probed "$port" 8080)")"
     agent_start
     expect "completed" berth wait web --timeout 30s
     address=$(inspect "$(containers web)" .NetworkSettings.IPAddress)
@@ -116,7 +117,8 @@ test_a_failing_probe_replaces_the_task() {
     local port before
     port=$(free_port)
     desire 1 "$(definition web:1 "$(container app "$healthz_server" \
-        '{"portMappings": [{"containerPort": 8080}]}')")" "$(service web web:1 1 "$(probed "$port" 8080)")"
+        '{"portMappings": [{"containerPort": 8080}]}')")" \
+        "$(service web web:1 1 "$(probed "$port" 8080)")"
     agent_start
     expect "completed" berth wait web --timeout 30s
     before=$(task_of web)
@@ -129,7 +131,8 @@ test_a_failing_probe_replaces_the_task() {
 test_a_tcp_probe_decides() {
     local port
     port=$(free_port)
-    desire 1 "$(definition web:1 "$(container app "trap 'exit 0' TERM; sleep 2; nc -lk -p 8080 -e true & wait" \
+    desire 1 "$(definition web:1 "$(container app \
+        "trap 'exit 0' TERM; sleep 2; httpd -f -p 8080 & wait" \
         '{"portMappings": [{"containerPort": 8080}]}')")" \
         "$(service web web:1 1 "$(probed "$port" 8080 \
             '{"protocol": "TCP", "path": null, "unhealthyThresholdCount": 8}')")"
@@ -144,7 +147,8 @@ test_the_grace_period_forgives_early_failures() {
     desire 1 "$(definition web:1 "$(container app "trap 'exit 0' TERM; mkdir -p /tmp/w
         httpd -f -p 8080 -h /tmp/w & sleep 6; touch /tmp/w/healthz; wait" \
         '{"portMappings": [{"containerPort": 8080}]}')")" \
-        "$(service web web:1 1 "$(probed "$port" 8080 | jq -c '. + {healthCheckGracePeriodSeconds: 20}')")"
+        "$(service web web:1 1 "$(probed "$port" 8080 |
+            jq -c '. + {healthCheckGracePeriodSeconds: 20}')")"
     agent_start
     eventually 10 "it runs" count_is 1 containers web
     before=$(containers web)

@@ -4,7 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 
 good() { # revision [count]
-    document "$1" "$(definition web:1 "$(container app "$sleeper")")" "$(service web web:1 "${2:-1}")"
+    document "$1" "$(definition web:1 "$(container app "$sleeper")")" \
+        "$(service web web:1 "${2:-1}")"
 }
 
 # nginx whose behaviour is switched by files: fail500, limited, loop.
@@ -221,7 +222,8 @@ test_tls_is_verified() {
 test_a_name_server_that_never_answers_blocks_nothing() {
     local began took i
     printf 'nameserver 127.0.0.1\noptions timeout:5 attempts:2\n' >"$test_dir/resolv.conf"
-    mount --bind "$test_dir/resolv.conf" /etc/resolv.conf || skip "resolv.conf cannot be replaced here"
+    mount --bind "$test_dir/resolv.conf" /etc/resolv.conf ||
+        skip "resolv.conf cannot be replaced here"
     busybox nc -u -l -p 53 >/dev/null &
     setting[BERTH_DESIRED_URL]=http://desired.example.com/desired.json
     agent_launch

@@ -45,7 +45,8 @@ test_labels_say_whose_a_container_is() {
     equal "version" 1 "$(jq -r '.["com.amazonaws.ecs.task-definition-version"]' <<<"$labels")"
     equal "container" app "$(jq -r '.["com.amazonaws.ecs.container-name"]' <<<"$labels")"
     equal "cluster" e2e "$(jq -r '.["com.amazonaws.ecs.cluster"]' <<<"$labels")"
-    contains "arn" "$(jq -r '.["com.amazonaws.ecs.task-arn"]' <<<"$labels")" ':task/e2e/[0-9a-f]{32}$'
+    contains "arn" "$(jq -r '.["com.amazonaws.ecs.task-arn"]' <<<"$labels")" \
+        ':task/e2e/[0-9a-f]{32}$'
 }
 
 test_a_rename_takes_effect_at_once() {
@@ -134,7 +135,8 @@ test_maps_a_container_definition() {
     mkdir -p "$test_dir/data"
     echo from-the-host >"$test_dir/data/file"
     app=$(container app 'unused' '{
-        "entryPoint": ["sh", "-c"], "command": ["id -u; pwd; echo $GREETING; cat /data/file; cat /version; touch /root-is-writable && echo writable; sleep 100000"],
+        "entryPoint": ["sh", "-c"], "command": ["id -u; pwd; echo $GREETING; cat /data/file /version
+            touch /root-is-writable && echo writable; sleep 100000"],
         "environment": [{"name": "GREETING", "value": "hello world"}],
         "user": "65534", "workingDirectory": "/tmp", "readonlyRootFilesystem": true,
         "cpu": 256, "memory": 64, "memoryReservation": 32, "stopTimeout": 1,
@@ -161,9 +163,10 @@ test_network_modes_and_ports() {
     local dynamic_port fixed
     fixed=$(free_port)
     desire 1 \
-        "$(definition dynamic:1 "$(container app "$(web_server 8080)" '{"portMappings": [{"containerPort": 8080}]}')")" \
-        "$(definition fixed:1 "$(container app "$(web_server 8080)" '{"portMappings": [{"containerPort": 8080, "hostPort": '"$fixed"'}]}')")" \
-        "$(definition host:1 "$(container app "$(web_server 8099)")" | jq '.networkMode = "host"')" \
+        "$(definition dynamic:1 "$(web_container)")" \
+        "$(definition fixed:1 "$(web_container "{\"hostPort\": $fixed}")")" \
+        "$(definition host:1 "$(container app "$(web_server 8099)")" |
+            jq '.networkMode = "host"')" \
         "$(definition none:1 "$(container app "$sleeper")" | jq '.networkMode = "none"')" \
         "$(service dynamic dynamic:1 2)" "$(service fixed fixed:1 1)" "$(service host host:1 1)" \
         "$(service none none:1 1)"
@@ -172,7 +175,8 @@ test_network_modes_and_ports() {
         expect "$name runs" berth wait $name --timeout 30s
     done
     tasks_say '[.[] | select(.group == "service:dynamic") | .containers[].networkBindings[] |
-        select(.containerPort == 8080 and .protocol == "tcp") | .hostPort] | unique | length == 2' ||
+        select(.containerPort == 8080 and .protocol == "tcp") | .hostPort] | unique
+        | length == 2' ||
         fail "two tasks with two ports of the host"
     dynamic_port=$(berth ps -o json | jq -r '[.[] | select(.group == "service:dynamic")][0]
         .containers[0].networkBindings[0].hostPort')
@@ -186,8 +190,9 @@ test_network_modes_and_ports() {
 test_publish_makes_a_service_reachable() {
     local port
     port=$(free_port)
-    desire 1 "$(definition web:1 "$(container app "$(web_server 80)" '{"portMappings": [{"containerPort": 80}]}')")" \
-        "$(service web web:1 1 '{"publish": [{"hostPort": '"$port"', "containerName": "app", "containerPort": 80}]}')"
+    desire 1 "$(definition web:1 "$(web_container)")" \
+        "$(service web web:1 1 '{"publish": [{"hostPort": '"$port"', "containerName": "app",
+            "containerPort": 8080}]}')"
     agent_start
     expect "it runs" berth wait web --timeout 30s
     eventually 5 "the published port answers" curl -sf --max-time 2 "http://127.0.0.1:$port/"
@@ -196,9 +201,10 @@ test_publish_makes_a_service_reachable() {
 test_what_this_host_cannot_do_fails_one_service_only() {
     local port
     port=$(free_port)
-    desire 1 "$(definition web:1 "$(container app "$(web_server 80)" '{"portMappings": [{"containerPort": 80}]}')")" \
+    desire 1 "$(definition web:1 "$(web_container)")" \
         "$(sleepy ok:1)" "$(service ok ok:1 1)" \
-        "$(service web web:1 2 '{"publish": [{"hostPort": '"$port"', "containerName": "app", "containerPort": 80}]}')"
+        "$(service web web:1 2 '{"publish": [{"hostPort": '"$port"', "containerName": "app",
+            "containerPort": 8080}]}')"
     agent_start
     expect "the other one runs" berth wait ok --timeout 30s
     eventually 20 "the reason is told" why_says web "desiredCount|overlap|$port"
@@ -211,11 +217,11 @@ test_many_tasks_start_and_stop_in_parallel() {
     expect "twelve run" berth wait web --timeout 60s
     equal "twelve" 12 "$(containers web | wc -l)"
     # Each ignores SIGTERM for two seconds; one after the other would take twenty-four.
-    desire 2 "$(definition web:2 "$(container app "trap '' TERM; sleep 100000 & wait" '{"stopTimeout": 2}')")" \
+    desire 2 "$(definition web:2 "$(container app "$stubborn" '{"stopTimeout": 2}')")" \
         "$(service web web:2 12)"
     expect "replaced" berth wait web --revision 2 --timeout 90s
     began=$(milliseconds)
-    desire 3 "$(definition web:2 "$(container app "trap '' TERM; sleep 100000 & wait" '{"stopTimeout": 2}')")" \
+    desire 3 "$(definition web:2 "$(container app "$stubborn" '{"stopTimeout": 2}')")" \
         "$(service web web:2 0)"
     eventually 30 "all are gone" count_is 0 containers_all web
     took=$(($(milliseconds) - began))

@@ -38,7 +38,8 @@ test_complete_and_success_wait_for_the_end_of_another() {
     agent_start
     expect "it runs" berth wait app --timeout 30s
     setup=$(container_named app setup)
-    expect "setup ended before main began" earlier "$(finished_at "$setup")" "$(started_at app main)"
+    expect "setup ended before main began" earlier \
+        "$(finished_at "$setup")" "$(started_at app main)"
     expect "cleanup ended before main began" earlier \
         "$(finished_at "$(container_named app cleanup)")" "$(started_at app main)"
     expect "exit codes are told" tasks_say '[.[0].containers[] | select(.name == "cleanup")][0]
@@ -88,7 +89,8 @@ test_healthy_waits_for_health() {
 test_stops_in_reverse_order() {
     local first second
     desire 1 "$(definition app:1 \
-        "$(container second "trap 'sleep 1; exit 0' TERM; sleep 100000 & wait" "$(depends first:START)")" \
+        "$(container second "trap 'sleep 1; exit 0' TERM; sleep 100000 & wait" \
+            "$(depends first:START)")" \
         "$(container first "$sleeper")")" "$(service app app:1 1)" \
         "$(definition keep:1 "$(container app "$sleeper")")"
     agent_start
@@ -161,7 +163,8 @@ test_a_start_timeout_ends_the_dependent_with_143() {
 
 test_a_restart_policy_ignores_the_codes_that_it_names() {
     desire 1 "$(definition app:1 "$(container main "exit 5" \
-        '{"restartPolicy": {"enabled": true, "ignoredExitCodes": [5], "restartAttemptPeriod": 60}}')" \
+        '{"restartPolicy": {"enabled": true, "ignoredExitCodes": [5],
+            "restartAttemptPeriod": 60}}')" \
         "$(container other "$sleeper" '{"essential": false}')")" "$(service app app:1 1)"
     agent_start
     eventually 20 "an ignored code ends the task" tasks_say 'any(.[]; .lastStatus == "STOPPED" and

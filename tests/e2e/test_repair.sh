@@ -155,7 +155,7 @@ test_berth_stop_replaces_the_task() {
 }
 
 test_one_hanging_stop_holds_up_nobody_else() {
-    desire 1 "$(definition slow:1 "$(container app "trap '' TERM; sleep 100000 & wait" '{"stopTimeout": 20}')")" \
+    desire 1 "$(definition slow:1 "$(container app "$stubborn" '{"stopTimeout": 20}')")" \
         "$(definition web:1 "$(container app "$sleeper")")" \
         "$(service slow slow:1 1)" "$(service web web:1 1)"
     agent_start

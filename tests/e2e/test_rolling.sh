@@ -9,7 +9,8 @@ checked() { # shell-command that tells health
 }
 
 bounds() { # minimum maximum
-    printf '{"deploymentConfiguration": {"minimumHealthyPercent": %s, "maximumPercent": %s}}' "$1" "$2"
+    printf '{"deploymentConfiguration": {"minimumHealthyPercent": %s, "maximumPercent": %s}}' \
+        "$1" "$2"
 }
 
 # Samples of "healthy live" as the runtime and the agent see them, until stopped.
@@ -21,7 +22,8 @@ sample_bounds() { # service file
 }
 
 lowest() { # file column
-    awk -v column="$2" 'NF == 2 && (!seen || $column < low) { low = $column; seen = 1 } END { print low }' "$1"
+    awk -v column="$2" 'NF == 2 && (!seen || $column < low) { low = $column; seen = 1 }
+        END { print low }' "$1"
 }
 highest() {
     awk -v column="$2" 'NF == 2 && $column > high { high = $column } END { print high + 0 }' "$1"
@@ -102,10 +104,10 @@ test_100_and_100_stalls_and_says_so() {
 test_a_fixed_port_stops_first_and_says_so() {
     local port pieces
     port=$(free_port)
-    pieces=("$(service web web:2 1)" "$(definition web:2 "$(container app "$(web_server 8080)" \
-        '{"image": "bb:2", "portMappings": [{"containerPort": 8080, "hostPort": '"$port"'}]}')")")
-    desire 1 "$(definition web:1 "$(container app "$(web_server 8080)" \
-        '{"portMappings": [{"containerPort": 8080, "hostPort": '"$port"'}]}')")" "$(service web web:1 1)"
+    pieces=("$(service web web:2 1)" "$(definition web:2 "$(web_container "{\"hostPort\": $port}" \
+        '{"image": "bb:2"}')")")
+    desire 1 "$(definition web:1 "$(web_container "{\"hostPort\": $port}")")" \
+        "$(service web web:1 1)"
     agent_start
     expect "the first revision" berth wait web --timeout 30s
     document 2 "${pieces[@]}" >"$test_dir/next.json"
@@ -127,7 +129,8 @@ test_an_image_that_does_not_exist_keeps_the_old_task() {
     agent_start
     expect "the first revision" berth wait web --timeout 30s
     before=$(containers web)
-    desire 2 "$(definition web:2 "$(container app "$sleeper" '{"image": "127.0.0.1:1/nothing:here"}')")" \
+    desire 2 "$(definition web:2 \
+        "$(container app "$sleeper" '{"image": "127.0.0.1:1/nothing:here"}')")" \
         "$(service web web:2 1)"
     exit_of berth wait web --revision 2 --timeout 60s
     equal "wait says failed" 3 "$exit_status"
@@ -161,7 +164,8 @@ test_one_that_exits_at_once_keeps_the_old_task() {
     agent_start
     expect "the first revision" berth wait web --timeout 30s
     before=$(containers web)
-    desire 2 "$(definition web:2 "$(container app "echo cannot go on; exit 3")")" "$(service web web:2 1)"
+    desire 2 "$(definition web:2 "$(container app "echo cannot go on; exit 3")")" \
+        "$(service web web:2 1)"
     exit_of berth wait web --revision 2 --timeout 60s
     equal "wait says failed" 3 "$exit_status"
     equal "the old one was never touched" "$before" "$(containers web)"
@@ -183,7 +187,8 @@ test_never_healthy_fails_at_the_deadline() {
     expect "the old task is kept" grep -q "$before" <(containers web)
     expect "healthy all along" service_says web '.healthyCount >= 1'
     expect "the deadline or the check is the reason" service_says web 'any(.deployments[];
-        .rolloutState == "FAILED" and (.rolloutStateReason | test("progress|deadline|health"; "i")))'
+        .rolloutState == "FAILED" and
+        (.rolloutStateReason | test("progress|deadline|health"; "i")))'
     # And the way out is a newer document.
     desire 3 "$(definition web:3 "$(container app "$sleeper" "$(checked true)")")" \
         "$(service web web:3 1)"
@@ -214,7 +219,8 @@ test_going_back_is_a_deployment_too() {
     agent_start
     expect "A" berth wait web --timeout 30s
     first=$(containers web)
-    desire 2 "$(definition web:2 "$(container app "$sleeper" '{"image": "bb:2"}')")" "$(service web web:2 1)"
+    desire 2 "$(definition web:2 "$(container app "$sleeper" '{"image": "bb:2"}')")" \
+        "$(service web web:2 1)"
     expect "B" berth wait web --revision 2 --timeout 30s
     desire 3 "$(definition web:1 "$(container app "$sleeper")")" "$(service web web:1 1)"
     expect "A again" berth wait web --revision 3 --timeout 30s

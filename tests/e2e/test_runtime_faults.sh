@@ -124,7 +124,10 @@ test_a_socket_that_talks_nonsense_is_survived() {
 nonsense() { # socket: answers every connection with bytes that are no HTTP
     perl -MIO::Socket::UNIX -e '
         my $listener = IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 50) or die;
-        while (my $client = $listener->accept) { print $client "\x00\xff{]not http\n"; close $client }
+        while (my $client = $listener->accept) {
+            print $client "\x00\xff{]not http\n";
+            close $client;
+        }
     ' "$1"
 }
 
