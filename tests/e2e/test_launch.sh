@@ -134,15 +134,15 @@ test_maps_a_container_definition() {
     local app id
     mkdir -p "$test_dir/data"
     echo from-the-host >"$test_dir/data/file"
-    app=$(container app 'unused' '{
-        "entryPoint": ["sh", "-c"], "command": ["id -u; pwd; echo $GREETING; cat /data/file /version
-            touch /root-is-writable && echo writable; sleep 100000"],
+    app=$(container app 'unused' "$(jq -cn '{
+        "entryPoint": ["sh", "-c"], "command": ["id -u; pwd; echo $GREETING; cat /data/file"
+            + " /version; touch /here && echo writable; sleep 100000"],
         "environment": [{"name": "GREETING", "value": "hello world"}],
         "user": "65534", "workingDirectory": "/tmp", "readonlyRootFilesystem": true,
         "cpu": 256, "memory": 64, "memoryReservation": 32, "stopTimeout": 1,
         "dockerLabels": {"team": "blue"},
         "mountPoints": [{"sourceVolume": "data", "containerPath": "/data", "readOnly": true},
-                        {"sourceVolume": "scratch", "containerPath": "/scratch"}]}')
+                        {"sourceVolume": "scratch", "containerPath": "/scratch"}]}')")
     desire 1 "$(definition app:1 "$app" | jq --arg path "$test_dir/data" \
         '.volumes = [{name: "data", host: {sourcePath: $path}}, {name: "scratch"}]')" \
         "$(service app app:1 1)"
