@@ -50,8 +50,8 @@ static bool looked_lately(const struct core *core, const struct task *task)
 
 /* Those that are to carry on must be there now, and not only when they were last heard of: an
  * event may have been lost. A look costs a third of a millisecond. */
-static bool all_is_confirmed(const struct step *step, const struct service_fact *service,
-                             const struct task *task)
+bool service_is_confirmed(const struct step *step, const struct service_fact *service,
+                          const struct task *task)
 {
     bool confirmed = true;
     for (struct task *other = service->tasks; other; other = other->service_next) {
@@ -83,7 +83,7 @@ enum wait_reason may_retire(struct step *step, const struct service_fact *servic
     if (is_old_generation(service, task) && service->primary->state == DEPLOYMENT_FAILED)
         return WAIT_FAILED;
     enum wait_reason reason = bounds_allow(service, task, need_room);
-    if (reason == WAIT_NONE && !all_is_confirmed(step, service, task))
+    if (reason == WAIT_NONE && !service_is_confirmed(step, service, task))
         return WAIT_UNKNOWN;
     return reason;
 }

@@ -143,6 +143,10 @@ bool service_holds_back(const struct service_fact *service, const struct task *t
 bool service_task_has_ports(struct step *step, struct task *task);
 bool is_old_generation(const struct service_fact *service, const struct task *task);
 /* The one gate for stopping a task that still serves: WAIT_NONE = it may go. */
+/* Have those that are believed healthy, and `task` if not NULL, been looked at just now? Those that
+ * have not are looked at. */
+bool service_is_confirmed(const struct step *step, const struct service_fact *service,
+                          const struct task *task);
 enum wait_reason may_retire(struct step *step, const struct service_fact *service,
                             const struct task *task, bool need_room);
 

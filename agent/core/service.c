@@ -425,6 +425,8 @@ static void judge(struct step *step, struct service_fact *service)
     if (deployment->state == DEPLOYMENT_COMPLETED)
         return;
     if (is_steady(service)) {
+        if (!service_is_confirmed(step, service, NULL))
+            return;
         deployment_move(core, service, deployment, DEPLOYMENT_COMPLETED, "%s",
                         deployment->state == DEPLOYMENT_FAILED ? "recovered after its deadline"
                                                                : "all tasks are healthy");

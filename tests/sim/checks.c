@@ -240,10 +240,12 @@ static void check_maximum(struct world *world, const struct action *action)
         return;
     int64_t maximum =
         fixed_port(service) ? service->desired_count : service_maximum_running(service);
-    for (size_t i = 0; i < world->container_count; i++)
-        if (world->containers[i].exists && world->containers[i].state == RUNTIME_RUNNING &&
-            str_equal(world->containers[i].task_id, action->task->id))
-            return; /* it runs already, and no start makes it two */
+    for (size_t i = 0; i < action->task->container_count; i++) {
+        enum container_state state = action->task->containers[i].state;
+        if (i != action->container && (state == CONTAINER_RUNNING || state == CONTAINER_STARTING ||
+                                       state == CONTAINER_STOPPING || state == CONTAINER_UNKNOWN))
+            return; /* as far as anybody knows it runs already, and no start makes it two */
+    }
     int64_t others = running_tasks_but(world, service->name, action->task->id);
     const char *other = "";
     for (size_t i = 0; i < world->container_count; i++)
@@ -304,6 +306,10 @@ static void check_minimum(struct world *world, const struct action *action)
         str_equal(task->stop_code, "EssentialContainerExited"))
         return;
     int64_t others = healthy_tasks_but(world, service->name, task->id);
+    for (const struct task *each = world->core->tasks; each; each = each->next)
+        if (others < service_minimum_healthy(service) && str_equal(each->service, service->name))
+            world_trace(world, "  %.8s intent %d believed %s truly %d", each->id, each->intent,
+                        task_health_name(each->last_health), task_truly_healthy(world, each));
     if (others < service_minimum_healthy(service))
         world_fail(world, "stopping %.8s leaves %s with %lld healthy tasks, minimum %lld", task->id,
                    service->name, (long long)others, (long long)service_minimum_healthy(service));
@@ -478,6 +484,23 @@ void checks_action(struct world *world, const struct action *action)
     check_failed_launches_nothing(world, action);
     check_image_first(world, action);
     check_backoff(world, action);
+}
+
+/* ------------------------------------------------------------------ what is said */
+
+/* COMPLETED means that the tasks are there, and not only that nobody heard of their end. */
+void checks_completed(struct world *world, uint64_t changes_before)
+{
+    const struct core *core = world->core;
+    for (uint64_t i = changes_before + 1; world->strict && i <= core->change_sequence; i++) {
+        const struct change *change = core_change(core, i);
+        if (!change || change->kind != CHANGE_DEPLOYMENT || !strstr(change->text, "is COMPLETED"))
+            continue;
+        const struct service *service = desired_service(core->desired, change->service);
+        if (service && healthy_tasks_but(world, service->name, "") < service->desired_count)
+            world_fail(world, "%s is COMPLETED with %lld healthy tasks", service->name,
+                       (long long)healthy_tasks_but(world, service->name, ""));
+    }
 }
 
 /* ------------------------------------------------------------------ in the end */

@@ -3,7 +3,7 @@
 # Ends with "N killed, N survived"; a mutant that does not apply or compile is an error.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
-seeds=${MUTANT_SEEDS:-600}
+seeds=${MUTANT_SEEDS:-800}
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 out=${O:-build/release}

@@ -49,7 +49,8 @@ bool runtime_healthy(const struct world *world, const struct fake_container *con
     if (container->state != RUNTIME_RUNNING || behaviour.never_healthy ||
         up < behaviour.healthy_after)
         return false;
-    return !behaviour.flap_period || world->calm || (up / behaviour.flap_period) % 2 == 0;
+    return !behaviour.flap_period || world->calm || world->strict ||
+           (up / behaviour.flap_period) % 2 == 0;
 }
 
 static struct fake_image *image_of(struct world *world, const char *name)

@@ -19,8 +19,11 @@ void scenario_knobs(struct world *world)
     knobs->event_dropped = draw(world, 0.9);
     knobs->event_doubled = draw(world, 0.5);
     knobs->event_late = draw(world, 0.5);
-    if (world->strict)
+    if (world->strict) {
+        /* What a strict run is about: nothing fails, but little is heard. */
+        knobs->event_dropped = (double)prng_range(&world->prng, 0, 95) / 100;
         return;
+    }
     knobs->refuse = draw(world, 0.2);
     knobs->reply_lost = draw(world, 0.2);
     knobs->request_lost = draw(world, 0.2);
@@ -44,8 +47,8 @@ void scenario_knobs(struct world *world)
 
 static const char *pick_behaviour(struct world *world, bool good)
 {
-    static const char *const bad[] = { "never",  "crash", "late", "absent",
-                                       "badcmd", "flap",  "slow", "deaf" };
+    static const char *const bad[] = { "never",  "crash", "late",  "absent",
+                                       "badcmd", "crash", "crash", "flap" };
     static const char *const fine[] = { "good", "good", "good", "slow", "deaf" };
     if (good || prng_chance(&world->prng, 0.6))
         return fine[prng_range(&world->prng, 0, 4)];
@@ -129,10 +132,13 @@ static void add_services(struct world *world, struct str *definitions, struct st
         }
         /* Sometimes only its numbers change. */
         int64_t *definition = &world->definition_revision[i];
-        if (good || failing || *definition == 0 || prng_chance(&world->prng, 0.7))
+        bool fits = *definition && (!good || world->definition_good[i]);
+        if (failing || !fits || prng_chance(&world->prng, 0.7)) {
             *definition = revision;
-        add_definition(world, definitions, i, *definition, good, behaviour, exclusive ? 8080 : 0,
-                       failing);
+            world->definition_good[i] = good;
+        }
+        add_definition(world, definitions, i, *definition, world->definition_good[i], behaviour,
+                       exclusive ? 8080 : 0, failing);
         add_service(world, services, i, *definition, exclusive, failing);
     }
 }

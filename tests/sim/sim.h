@@ -140,6 +140,7 @@ struct world {
 
     char *published; /* the document at the source */
     int64_t published_revision, highest_revision;
+    bool definition_good[8];
     int64_t definition_revision[8]; /* of each service's task definition */
     char *stored;                   /* last accepted, on disk */
     struct memory *memory;          /* on disk */
@@ -197,6 +198,7 @@ void checks_document_given(struct world *world);
 void checks_save_failed(struct world *world);
 void checks_one_off_ran(struct world *world, const char *id);
 void checks_agent_died(struct world *world);
+void checks_completed(struct world *world, uint64_t changes_before);
 void checks_converged(struct world *world);
 void checks_failed_safely(struct world *world, const char *service);
 
