@@ -180,6 +180,8 @@ int64_t wall_now_ms(void);
 void duration_text(int64_t ms, char *ret, size_t size);  /* "45s", "3m", "2h", "5d" */
 void ago_text(const char *time, char *ret, size_t size); /* RFC 3339 -> "3m ago"; NULL: "-" */
 enum cell_color status_color(const char *status);
+/* Take out of every text of the tree what a terminal would obey: others wrote it. */
+void json_tame(cJSON *json);
 bool print_bytes(const char *bytes, size_t len); /* to stdout; false when nobody reads it */
 int print_reply(const struct reply *reply);      /* as it came; EXIT_OK */
 const char *short_id(const char *id, char ret[13]);

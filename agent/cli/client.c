@@ -158,6 +158,8 @@ static int take_reply(struct cli *cli, struct answer *answer, struct reply *ret)
         cli_error(cli, "BadAnswer", "the daemon's answer is not JSON: %s", err.text);
         return EXIT_FAILED;
     }
+    if (!cli->json)
+        json_tame(json);
     *ret = (struct reply){ .body = TAKE(answer->body), .len = answer->len, .json = json };
     return 0;
 }

@@ -81,7 +81,9 @@ static const struct command command_table[] = {
       .words_max = 2,
       .word = WORD_TASK,
       .summary = "show what a container wrote",
-      .details = "CONTAINER is needed when the task has several.",
+      .details =
+          "CONTAINER is needed when the task has several. With -o json each line is an object,\n"
+          "{\"line\": ...}.",
       .options = { OPTION_FOLLOW, OPTION_TAIL },
       .run = command_logs },
     { .name = "events",

@@ -1,9 +1,9 @@
 /* berth: the command that talks to berthd's control socket. */
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "agent/cli/cli.h"
@@ -32,13 +32,16 @@ static int run(struct cli *cli, int argc, char **argv)
     return rc != 0 ? rc : command->run(cli);
 }
 
-/* What is still buffered may meet a full disk, which is a failure, or a reader that has had
- * enough, which is not. */
-static int finish_output(struct cli *cli, int rc)
+/* A disk that is full is a failure; a reader that has had enough is not. */
+static int finish_output(const struct cli *cli, int rc)
 {
-    if (fflush(stdout) == 0 || errno == EPIPE)
+    struct pollfd reader = { .fd = STDOUT_FILENO };
+    bool flushed = fflush(stdout) == 0;
+    if (flushed && !ferror(stdout))
         return rc;
-    cli_error(cli, "OutputFailed", "cannot write to standard output: %s", strerror(errno));
+    if (poll(&reader, 1, 0) > 0 && (reader.revents & (POLLERR | POLLHUP)))
+        return rc;
+    cli_error(cli, "OutputFailed", "standard output could not be written whole");
     return EXIT_FAILED;
 }
 

@@ -104,6 +104,26 @@ enum cell_color status_color(const char *status)
     return CELL_PLAIN;
 }
 
+static void text_tame(char *text)
+{
+    for (unsigned char *c = (unsigned char *)text; *c; c++) {
+        bool c1 = c[0] == 0xC2 && c[1] >= 0x80 && c[1] < 0xA0; /* controls beyond ASCII */
+        if (*c < 0x20 || *c == 0x7F || c1)
+            *c = ' ';
+        if (c1)
+            *++c = ' ';
+    }
+}
+
+void json_tame(cJSON *json)
+{
+    cJSON *child;
+    if (cJSON_IsString(json))
+        text_tame(json->valuestring);
+    cJSON_ArrayForEach(child, json)
+        json_tame(child);
+}
+
 const char *short_id(const char *id, char ret[13])
 {
     (void)snprintf(ret, 13, "%s", id ? id : "");

@@ -16,6 +16,50 @@ static int check_number(const struct cli *cli, const char *option, const char *t
     return EXIT_USAGE;
 }
 
+/* ------------------------------------------------------------------ lines */
+
+/* Lines are cut anywhere by the transport: what has no end yet waits in `rest`. */
+struct lines {
+    const struct cli *cli;
+    struct str rest;
+    bool (*print)(const struct lines *lines, const char *line, size_t len);
+};
+
+static bool lines_end(struct lines *lines)
+{
+    bool read = lines->print(lines, str_text(&lines->rest), lines->rest.len);
+    str_clear(&lines->rest);
+    lines->rest.truncated = false;
+    return read;
+}
+
+static bool lines_take(void *ctx, const char *bytes, size_t len)
+{
+    struct lines *lines = ctx;
+    while (len > 0) {
+        const char *end = memchr(bytes, '\n', len);
+        size_t piece = end ? (size_t)(end - bytes) : len;
+        str_add_len(&lines->rest, bytes, piece);
+        if (!end)
+            return true;
+        if (!lines_end(lines))
+            return false;
+        bytes += piece + 1;
+        len -= piece + 1;
+    }
+    return true;
+}
+
+static int stream_lines(struct cli *cli, const char *path, struct lines *lines)
+{
+    str_init(&lines->rest, EVENT_LINE_MAX);
+    int rc = client_stream(cli, path, cli->args.follow, lines_take, lines);
+    if (lines->rest.len > 0)
+        (void)lines_end(lines);
+    str_release(&lines->rest);
+    return rc;
+}
+
 /* ------------------------------------------------------------------ logs */
 
 static bool logs_take(void *ctx, const char *bytes, size_t len)
@@ -24,9 +68,25 @@ static bool logs_take(void *ctx, const char *bytes, size_t len)
     return print_bytes(bytes, len);
 }
 
+static bool print_log_line(const struct lines *lines, const char *line, size_t len)
+{
+    (void)lines;
+    struct str out AUTO_STR;
+    struct json_writer writer;
+    str_init(&out, 8 * EVENT_LINE_MAX);
+    AUTO_FREE char *text = memory_strndup(line, len);
+    json_begin(&writer, &out);
+    json_object(&writer);
+    json_string_member(&writer, "line", text);
+    json_object_end(&writer);
+    str_add_char(&out, '\n');
+    return print_bytes(str_text(&out), out.len);
+}
+
 int command_logs(struct cli *cli)
 {
     const struct arguments *args = &cli->args;
+    struct lines lines = { .cli = cli, .print = print_log_line };
     struct str path AUTO_STR;
     str_init(&path, 8192);
     int rc = check_number(cli, "--tail", args->tail, INT32_MAX);
@@ -36,18 +96,20 @@ int command_logs(struct cli *cli)
     path_query(&path, "container", args->words[1]);
     path_query(&path, "tail", args->tail);
     path_query(&path, "follow", args->follow ? "1" : NULL);
+    if (cli->json)
+        return stream_lines(cli, str_text(&path), &lines);
     return client_stream(cli, str_text(&path), args->follow, logs_take, NULL);
 }
 
 /* ------------------------------------------------------------------ events */
 
-/* Lines are cut anywhere by the transport: what has no end yet waits in `rest`. */
-struct event_lines {
-    struct cli *cli;
-    struct str rest;
-};
+static void add_word(struct str *out, const char *word)
+{
+    if (*word)
+        str_addf(out, "%s ", word);
+}
 
-static bool print_event(const struct event_lines *lines, const char *line, size_t len)
+static bool print_event(const struct lines *lines, const char *line, size_t len)
 {
     cJSON *json AUTO_JSON = NULL;
     char id[13];
@@ -55,48 +117,23 @@ static bool print_event(const struct event_lines *lines, const char *line, size_
         return print_bytes(line, len) && print_bytes("\n", 1);
     if (json_parse(line, len, &json, NULL) < 0)
         return true;
-    const char *service = json_string(json, "service", "");
-    const char *task = short_id(json_string(json, "taskId", ""), id);
-    const char *container = json_string(json, "container", "");
+    json_tame(json);
     struct str out AUTO_STR;
     str_init(&out, EVENT_LINE_MAX);
-    str_addf(&out, "%s %-10s %s", json_string(json, "time", "-"), json_string(json, "kind", "-"),
-             json_bool(json, "warning", false) ? "WARNING " : "");
-    if (*service)
-        str_addf(&out, "%s ", service);
-    if (*task)
-        str_addf(&out, "%s ", task);
-    if (*container)
-        str_addf(&out, "%s ", container);
+    str_addf(&out, "%s %-10s ", json_string(json, "time", "-"), json_string(json, "kind", "-"));
+    add_word(&out, json_bool(json, "warning", false) ? "WARNING" : "");
+    add_word(&out, json_string(json, "service", ""));
+    add_word(&out, short_id(json_string(json, "taskId", ""), id));
+    add_word(&out, json_string(json, "container", ""));
     str_addf(&out, "%s\n", json_string(json, "text", ""));
     return print_bytes(str_text(&out), out.len);
-}
-
-static bool events_take(void *ctx, const char *bytes, size_t len)
-{
-    struct event_lines *lines = ctx;
-    while (len > 0) {
-        const char *end = memchr(bytes, '\n', len);
-        size_t piece = end ? (size_t)(end - bytes) : len;
-        str_add_len(&lines->rest, bytes, piece);
-        if (!end)
-            return true;
-        bool read = print_event(lines, str_text(&lines->rest), lines->rest.len);
-        str_clear(&lines->rest);
-        lines->rest.truncated = false;
-        if (!read)
-            return false;
-        bytes += piece + 1;
-        len -= piece + 1;
-    }
-    return true;
 }
 
 int command_events(struct cli *cli)
 {
     const struct arguments *args = &cli->args;
+    struct lines lines = { .cli = cli, .print = print_event };
     struct str path AUTO_STR;
-    struct event_lines lines = { .cli = cli };
     str_init(&path, 1024);
     int rc = check_number(cli, "--after", args->after, JSON_INTEGER_MAX);
     if (rc != 0)
@@ -104,8 +141,5 @@ int command_events(struct cli *cli)
     str_add(&path, "/v1/events");
     path_query(&path, "after", args->after);
     path_query(&path, "follow", args->follow ? "1" : NULL);
-    str_init(&lines.rest, EVENT_LINE_MAX);
-    rc = client_stream(cli, str_text(&path), args->follow, events_take, &lines);
-    str_release(&lines.rest);
-    return rc;
+    return stream_lines(cli, str_text(&path), &lines);
 }

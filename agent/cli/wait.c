@@ -8,13 +8,14 @@
 #define LOOK_EVERY_MS 200
 #define POLL_EVERY_MS 2000
 #define DEFAULT_TIMEOUT_MS MINUTES(5)
+#define ABSENCE_MS SECONDS(15) /* of a daemon that was there: it is being restarted */
 
 struct wait_state {
     struct cli *cli;
     const char *service;
-    int64_t revision; /* to wait for; 0 = whatever the source has, not known yet */
-    int64_t deadline; /* on the loop's clock */
-    int64_t next_poll;
+    int64_t revision;        /* to wait for; 0 = whatever the source has, not known yet */
+    int64_t deadline;        /* on the loop's clock */
+    int64_t reached_at;      /* the daemon answered last; 0 = never */
     char last[ERR_TEXT_MAX]; /* what stood in the way last, for the message at the end */
 };
 
@@ -84,21 +85,38 @@ static int judge_poll(struct wait_state *wait, const cJSON *poll, bool *ret_done
     return 0;
 }
 
+/* Returns 0 with an answer, an exit code that ends the wait, or -1: ask again later. */
+static int ask(struct wait_state *wait, const struct request *request, struct reply *ret)
+{
+    long status = 0;
+    int rc = client_try(wait->cli, request, ret, &status);
+    if (rc == 0 || status != 0)
+        wait->reached_at = loop_now(wait);
+    if (rc == 0)
+        return 0;
+    if (rc == EXIT_TIMED_OUT || status == 504) {
+        remember(wait, "the daemon takes long to answer");
+        return -1;
+    }
+    /* A restart of the daemon changes nothing about a deployment: its containers outlive it. */
+    bool was_there = wait->reached_at > 0 && loop_now(wait) - wait->reached_at < ABSENCE_MS;
+    if (rc != EXIT_UNREACHABLE || !was_there)
+        return client_call(wait->cli, request, ret); /* says why */
+    remember(wait, "the daemon is not reachable");
+    return -1;
+}
+
 static int poll_once(struct wait_state *wait, bool *ret_done)
 {
     AUTO_REPLY struct reply reply = { 0 };
     const struct request request = { .method = "POST",
                                      .path = "/v1/poll",
                                      .timeout_ms = call_timeout(wait, SECONDS(75)) };
-    long status = 0;
-    int rc = client_try(wait->cli, &request, &reply, &status);
     *ret_done = false;
+    int rc = ask(wait, &request, &reply);
     if (rc == 0)
-        return judge_poll(wait, reply.json, ret_done);
-    if (rc == EXIT_UNREACHABLE)
-        return client_call(wait->cli, &request, &reply); /* says why */
-    remember(wait, "the source does not answer");
-    return 0;
+        rc = judge_poll(wait, reply.json, ret_done);
+    return rc < 0 ? 0 : rc;
 }
 
 static int await_revision(struct wait_state *wait)
@@ -203,7 +221,7 @@ static int follow_deployment(struct wait_state *wait)
         AUTO_REPLY struct reply reply = { 0 };
         const struct request request = { .path = str_text(&path),
                                          .timeout_ms = call_timeout(wait, SECONDS(30)) };
-        int rc = client_call(wait->cli, &request, &reply);
+        int rc = ask(wait, &request, &reply);
         if (rc == 0)
             rc = judge_service(wait, cJSON_GetArrayItem(reply.json, 0));
         if (rc >= 0)

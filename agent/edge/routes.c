@@ -15,7 +15,7 @@ static void route_config(struct route_call *call);
 struct route {
     const char *method, *path; /* one "*" stands for a part that names something */
     void (*run)(struct route_call *call);
-    bool changes;
+    bool changes; /* what runs: who asked for it is logged */
 };
 
 static const struct route routes_table[] = {
@@ -28,7 +28,7 @@ static const struct route routes_table[] = {
     { .method = "GET", .path = "/v1/tasks/*/logs", .run = route_logs },
     { .method = "POST", .path = "/v1/validate", .run = route_validate },
     { .method = "POST", .path = "/v1/plan", .run = route_plan },
-    { .method = "POST", .path = "/v1/poll", .run = route_poll, .changes = true },
+    { .method = "POST", .path = "/v1/poll", .run = route_poll },
     { .method = "GET", .path = "/v1/events", .run = route_events },
     { .method = "GET", .path = "/v1/why/*", .run = route_why },
     { .method = "GET", .path = "/v1/config", .run = route_config },
@@ -88,7 +88,7 @@ static void answer_no_route(struct control_request *request, const char *allow)
                   control_method(request));
 }
 
-static void log_change(struct control_request *request)
+void routes_log_change(struct control_request *request)
 {
     int pid = 0, uid = 0;
     control_peer(request, &pid, &uid);
@@ -113,7 +113,7 @@ void routes_handle(void *ctx, struct control_request *request)
         return;
     }
     if (route->changes)
-        log_change(request);
+        routes_log_change(request);
     route->run(&call);
 }
 

@@ -48,6 +48,8 @@ void routes_item_remove(struct routes_item *item); /* the last use: then the cal
 void routes_call_init(struct routes *routes, struct control_request *request,
                       struct route_call *ret);
 
+/* Who asked for something that changes what runs. */
+void routes_log_change(struct control_request *request);
 /* Answer with JSON; out is released. */
 void routes_answer(struct control_request *request, int status, struct str *out);
 /* An integer of the query: 0 and fallback when absent; answers 400 itself when it is none. */

@@ -86,6 +86,8 @@ void route_poll(struct route_call *call)
     struct event event = { .kind = EV_COMMAND,
                            .command = COMMAND_POLL,
                            .accept_older = routes_query_flag(call, "acceptOlder") };
+    if (event.accept_older)
+        routes_log_change(call->request);
     driver_event(call->routes->options.driver, &event);
     routes_item_add(call->routes, &poll->item);
 }

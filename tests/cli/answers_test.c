@@ -110,6 +110,19 @@ TEST(logs, end_with_the_container)
     finish(&fixture);
 }
 
+TEST(logs, are_an_object_per_line_with_o_json)
+{
+    struct fixture fixture = { 0 };
+    start(&fixture);
+    fake_http_on(fixture.server, "GET /v1/tasks",
+                 (struct fake_answer){ .body = "a \"b\"\n\xff\n\nlast", .fault = FAKE_BYTEWISE });
+    run(&fixture, "-o json logs 1234567", 0);
+    assert_string_equal(str_text(&fixture.run.out),
+                        "{\"line\":\"a \\\"b\\\"\"}\n{\"line\":\"\xEF\xBF\xBD\"}\n"
+                        "{\"line\":\"\"}\n{\"line\":\"last\"}\n");
+    finish(&fixture);
+}
+
 TEST(logs, tell_what_the_daemon_says_instead)
 {
     struct fixture fixture = { 0 };
@@ -155,6 +168,50 @@ TEST(command, survives_every_kind_of_broken_answer)
         run(&fixture, "status", list[i].status);
         err_has(&fixture, list[i].says);
     }
+    finish(&fixture);
+}
+
+TEST(command, lets_no_control_character_through_to_a_terminal)
+{
+    struct fixture fixture = { 0 };
+    start(&fixture);
+    fake_http_on(fixture.server, "GET /v1",
+                 (struct fake_answer){
+                     .body = "{\"kind\":\"service\",\"text\":\"\\u001b[2Jx\",\"log\":{\"lines\":"
+                             "[\"\\u001b[31mred\\u0007\\u009b\"]}}" });
+    run(&fixture, "why x", 0);
+    assert_non_null(strstr(str_text(&fixture.run.out), " [31mred"));
+    assert_null(strpbrk(str_text(&fixture.run.out), "\033\007\x9b"));
+    run(&fixture, "events", 0);
+    assert_non_null(strstr(str_text(&fixture.run.out), " [2Jx"));
+    assert_null(strchr(str_text(&fixture.run.out), '\033'));
+    finish(&fixture);
+}
+
+#define SERVICE(state_)                                                                             \
+    "[{\"status\":\"ACTIVE\",\"digest\":\"d\",\"deployments\":[{\"id\":\"web/1\",\"digest\":\"d\"," \
+    "\"rolloutState\":\"" state_ "\"}]}]"
+
+TEST(wait, outlives_a_restart_of_the_daemon)
+{
+    struct fixture fixture = { 0 };
+    start(&fixture);
+    fake_http_on(fixture.server, "POST /v1/poll",
+                 (struct fake_answer){ .body = "{\"revision\":1,\"result\":\"same\"}" });
+    fake_http_on(fixture.server, "GET /v1/services/web",
+                 (struct fake_answer){ .body = SERVICE("IN_PROGRESS") });
+    begin(&fixture, "wait web --timeout 15s");
+    while (fake_http_count(fixture.server, "GET /v1/services/web") == 0)
+        loop_run_for(&fixture.loop, 5);
+    fake_http_drop(fixture.server);
+    fake_http_refuse(fixture.server);
+    loop_run_for(&fixture.loop, 600);
+    assert_false(fixture.run.done);
+    fake_http_reset(fixture.server);
+    fake_http_on(fixture.server, "GET /v1/services/web",
+                 (struct fake_answer){ .body = SERVICE("COMPLETED") });
+    fake_http_listen(fixture.server);
+    end(&fixture, 0);
     finish(&fixture);
 }
 

@@ -178,6 +178,20 @@ TEST(command, answers_alone_what_needs_no_daemon)
     EXPECT_ALL(list);
 }
 
+TEST(command, fails_when_its_output_cannot_be_written)
+{
+    uv_loop_t loop;
+    struct command_run run;
+    if (access("/dev/full", W_OK) != 0)
+        SKIP("there is no /dev/full");
+    (void)uv_loop_init(&loop);
+    command_run_into(&loop, &run, "/dev/full", "--help");
+    assert_int_equal(run.status, 1);
+    assert_non_null(strstr(str_text(&run.err), "could not be written"));
+    command_release(&run);
+    loop_must_close(&loop);
+}
+
 /* ------------------------------------------------------------------ files */
 
 static void write_file(const char *path, const char *text)

@@ -1,6 +1,6 @@
 #include "tests/lib/run_command.h"
 
-#include <libgen.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -88,7 +88,8 @@ static void open_pipe(uv_loop_t *loop, struct command_run *run, uv_pipe_t *pipe)
     run->open_handles++;
 }
 
-void command_start(uv_loop_t *loop, struct command_run *run, const char *socket, const char *words)
+static void spawn(uv_loop_t *loop, struct command_run *run, int out_fd, const char *socket,
+                  const char *words)
 {
     *run = (struct command_run){ .signal = 0 };
     str_init(&run->out, 64 * 1024 * 1024);
@@ -108,6 +109,8 @@ void command_start(uv_loop_t *loop, struct command_run *run, const char *socket,
         { .flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
           .data.stream = (uv_stream_t *)&run->err_pipe },
     };
+    if (out_fd >= 0)
+        stdio[1] = (uv_stdio_container_t){ .flags = UV_INHERIT_FD, .data.fd = out_fd };
     const uv_process_options_t options = { .file = arguments[0],
                                            .args = arguments,
                                            .env = environment,
@@ -119,10 +122,26 @@ void command_start(uv_loop_t *loop, struct command_run *run, const char *socket,
     int rc = uv_spawn(loop, &run->process, &options);
     if (rc < 0)
         fail_msg("cannot run %s: %s", arguments[0], uv_strerror(rc));
-    (void)uv_read_start((uv_stream_t *)&run->out_pipe, on_alloc, on_read);
+    if (out_fd >= 0)
+        close_once((uv_handle_t *)&run->out_pipe);
+    else
+        (void)uv_read_start((uv_stream_t *)&run->out_pipe, on_alloc, on_read);
     (void)uv_read_start((uv_stream_t *)&run->err_pipe, on_alloc, on_read);
     for (size_t i = 0; i < count; i++)
         free(arguments[i]);
+}
+
+void command_start(uv_loop_t *loop, struct command_run *run, const char *socket, const char *words)
+{
+    spawn(loop, run, -1, socket, words);
+}
+
+void command_run_into(uv_loop_t *loop, struct command_run *run, const char *file, const char *words)
+{
+    AUTO_FD int fd = open(file, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    spawn(loop, run, fd, "", words);
+    command_await(run);
 }
 
 void command_feed(struct command_run *run, const char *input)

@@ -28,6 +28,9 @@ void command_feed(struct command_run *run, const char *input); /* and end of inp
 void command_stop_reading(struct command_run *run);            /* its stdout has no reader now */
 void command_await(struct command_run *run);
 void command_release(struct command_run *run);
+/* Start with stdout opened on a file, and await. */
+void command_run_into(uv_loop_t *loop, struct command_run *run, const char *file,
+                      const char *words);
 /* Start and await. */
 void command_run(uv_loop_t *loop, struct command_run *run, const char *socket, const char *words);
 
