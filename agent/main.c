@@ -41,7 +41,7 @@ static int run(const struct options *options)
     struct agent agent;
     int rc = agent_open(&agent, options, &config, &err);
     if (rc < 0)
-        return complain(&err, exit_code_of(rc));
+        _exit(complain(&err, exit_code_of(rc))); /* half open: the kernel closes it best */
     agent_run(&agent);
     return EXIT_OK;
 }
