@@ -188,9 +188,9 @@ TEST(command, lets_no_control_character_through_to_a_terminal)
     finish(&fixture);
 }
 
-#define SERVICE(state_)                                                                             \
-    "[{\"status\":\"ACTIVE\",\"digest\":\"d\",\"deployments\":[{\"id\":\"web/1\",\"digest\":\"d\"," \
-    "\"rolloutState\":\"" state_ "\"}]}]"
+#define SERVICE(state_)                                                                            \
+    "[{\"status\":\"ACTIVE\",\"digest\":\"d\",\"deployments\":[{\"id\":\"web/1\","                 \
+    "\"digest\":\"d\",\"rolloutState\":\"" state_ "\"}]}]"
 
 TEST(wait, outlives_a_restart_of_the_daemon)
 {
