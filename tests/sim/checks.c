@@ -488,12 +488,22 @@ void checks_action(struct world *world, const struct action *action)
 
 /* ------------------------------------------------------------------ what is said */
 
+static void check_said_healthy(struct world *world, const struct change *change)
+{
+    for (const struct task *task = world->core->tasks; task; task = task->next)
+        if (str_equal(task->id, change->task_id) && !task_truly_healthy(world, task) &&
+            !died_just_now(world, task))
+            world_fail(world, "%.8s is said to be healthy", task->id);
+}
+
 /* COMPLETED means that the tasks are there, and not only that nobody heard of their end. */
-void checks_completed(struct world *world, uint64_t changes_before)
+void checks_said(struct world *world, uint64_t changes_before)
 {
     const struct core *core = world->core;
     for (uint64_t i = changes_before + 1; world->strict && i <= core->change_sequence; i++) {
         const struct change *change = core_change(core, i);
+        if (change && change->kind == CHANGE_TASK && str_equal(change->text, "health is HEALTHY"))
+            check_said_healthy(world, change);
         if (!change || change->kind != CHANGE_DEPLOYMENT || !strstr(change->text, "is COMPLETED"))
             continue;
         const struct service *service = desired_service(core->desired, change->service);

@@ -47,10 +47,10 @@ void scenario_knobs(struct world *world)
 
 static const char *pick_behaviour(struct world *world, bool good)
 {
-    static const char *const bad[] = { "never",  "crash", "late",  "absent",
-                                       "badcmd", "crash", "crash", "flap" };
+    static const char *const bad[] = { "never",  "crash", "late", "absent",
+                                       "badcmd", "late",  "late", "flap" };
     static const char *const fine[] = { "good", "good", "good", "slow", "deaf" };
-    if (good || prng_chance(&world->prng, 0.6))
+    if (good || prng_chance(&world->prng, world->strict ? 0.4 : 0.6))
         return fine[prng_range(&world->prng, 0, 4)];
     return bad[prng_range(&world->prng, 0, 7)];
 }

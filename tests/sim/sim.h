@@ -198,7 +198,7 @@ void checks_document_given(struct world *world);
 void checks_save_failed(struct world *world);
 void checks_one_off_ran(struct world *world, const char *id);
 void checks_agent_died(struct world *world);
-void checks_completed(struct world *world, uint64_t changes_before);
+void checks_said(struct world *world, uint64_t changes_before);
 void checks_converged(struct world *world);
 void checks_failed_safely(struct world *world, const char *service);
 

@@ -161,7 +161,7 @@ void world_event(struct world *world, struct event *event)
     world->steps++;
     driver_event(&world->driver, event);
     trace_changes(world, changes);
-    checks_completed(world, changes);
+    checks_said(world, changes);
     const struct desired *desired = world->core->desired;
     if (desired && desired->revision < world->highest_revision)
         world_fail(world, "document revision %lld after %lld", (long long)desired->revision,
