@@ -388,7 +388,7 @@ static bool image_is_coming(const struct core *core, const struct service_fact *
     const struct task_definition *definition = service->wanted->definition;
     for (size_t i = 0; i < definition->container_count; i++) {
         const struct image *image = image_find(core, definition->containers[i].image);
-        if (image && image->action)
+        if (image && image->action && image->attempts == 0)
             return true;
     }
     return false;

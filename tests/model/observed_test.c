@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "berth/assert.h"
+#include "berth/json.h"
 #include "berth/memory.h"
 #include "berth/observed.h"
 #include "berth/str.h"

@@ -117,6 +117,8 @@ static void add_service(struct world *world, struct str *out, int service, int64
     str_add(out, "}");
 }
 
+static const char *const hopeless[] = { "crash", "never", "absent" };
+
 /* Services 3 and above are the ones with a fixed host port. */
 static void add_services(struct world *world, struct str *definitions, struct str *services,
                          int64_t revision, bool final_good, bool failing)
@@ -125,7 +127,7 @@ static void add_services(struct world *world, struct str *definitions, struct st
     for (int i = 0; i < count; i++) {
         bool exclusive = i == 3;
         bool good = final_good || (failing && revision == 1);
-        const char *behaviour = failing && revision > 1 ? (i % 2 ? "never" : "crash") : NULL;
+        const char *behaviour = failing && revision > 1 ? hopeless[i % 3] : NULL;
         if (i) {
             str_add(definitions, ",");
             str_add(services, ",");
