@@ -1,5 +1,6 @@
 /* main.c: berthd, from argv to an exit code. */
 #include <signal.h>
+#include <unistd.h>
 
 #include "agent/agent.h"
 #include "berth/log.h"
