@@ -163,8 +163,10 @@ void host_fetch_deferred(struct agent *agent)
 
 void host_release(struct agent *agent)
 {
-    while (agent->pending)
-        pending_free(agent->pending);
+    for (struct pending *pending = agent->pending, *next; pending; pending = next) {
+        next = pending->next;
+        pending_free(pending);
+    }
 }
 
 /* ------------------------------------------------------------------ runtime */

@@ -87,14 +87,11 @@ static void observe_one(struct core *core, const struct observed_container *seen
     bool adopted = !task;
     if (adopted)
         task = adopt_task(core, seen);
-    struct container *container = task_container(task, seen->container_name);
-    if (!container) {
+    if (!task_container(task, seen->container_name))
         task_adopt_container(core, task, seen);
-        container = task_container(task, seen->container_name);
-    }
     if (adopted)
         bind_adopted(core, task);
-    container = task_container(task, seen->container_name);
+    struct container *container = task_container(task, seen->container_name);
     container->seen_by = asked_by;
     if (!look_counts(container, asked_by))
         return;

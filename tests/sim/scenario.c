@@ -104,11 +104,10 @@ static void add_service(struct world *world, struct str *out, int service, int64
     if (daemon)
         str_add(out, ",\"schedulingStrategy\":\"DAEMON\"");
     else if (exclusive && prng_chance(&world->prng, 0.5))
-        str_add(
-            out,
-            ",\"desiredCount\":1,\"healthCheckGracePeriodSeconds\":60,\"publish\":[{\"hostPort\":9090,\"containerName\":"
-            "\"app\",\"containerPort\":80,\"healthCheck\":{\"protocol\":\"HTTP\","
-            "\"intervalSeconds\":5,\"timeoutSeconds\":2}}]");
+        str_add(out, ",\"desiredCount\":1,\"healthCheckGracePeriodSeconds\":60,\"publish\":[{"
+                     "\"hostPort\":9090,\"containerName\":\"app\",\"containerPort\":80,"
+                     "\"healthCheck\":{\"protocol\":\"HTTP\",\"intervalSeconds\":5,"
+                     "\"timeoutSeconds\":2}}]");
     else
         str_addf(out,
                  ",\"desiredCount\":%lld,\"deploymentConfiguration\":{\"minimumHealthyPercent\":"
