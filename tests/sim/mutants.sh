@@ -46,7 +46,8 @@ run_mutant() {
     ar d "$dir/libberth.a" "$from_object"
     # shellcheck disable=SC2046
     gcc -std=gnu17 -D_GNU_SOURCE -DBERTH_VERSION='"mutant"' \
-        -Iinclude -I. -iquote "$(dirname "$file")" -O1 -w $(pkg-config --cflags libcjson) -o "$dir/sim" "$dir/mutant.c" \
+        -Iinclude -I. -iquote "$(dirname "$file")" -O1 -w \
+        $(pkg-config --cflags libcjson) -o "$dir/sim" "$dir/mutant.c" \
         "$out"/tests/sim/*.o "$dir/libberth.a" \
         $(pkg-config --libs libuv libcurl libcjson libmicrohttpd libcrypto) 2> "$dir/errors" ||
         { echo "does not compile: $(head -3 "$dir/errors")"; return 2; }
