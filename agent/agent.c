@@ -14,6 +14,7 @@
 #include "berth/str.h"
 
 #define SHUTDOWN_MAX SECONDS(10)
+#define PROGRESS_EVERY 500 /* ms */
 
 static const int signal_numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
 
@@ -92,6 +93,18 @@ static void on_runtime_up(void *ctx, bool up, const char *text)
     host_event(ctx, &event);
 }
 
+/* The runtime tells several times a second and layer; people look once. */
+static void on_pull_progress(void *ctx, const char *image, const char *text)
+{
+    struct agent *agent = ctx;
+    uint64_t now = uv_now(&agent->loop);
+    if (now < agent->progress_told_at + PROGRESS_EVERY)
+        return;
+    agent->progress_told_at = now;
+    struct event event = { .kind = EV_PULL_PROGRESS, .subject = image, .text = text };
+    host_event(agent, &event);
+}
+
 static int open_runtime(struct agent *agent, struct err *err)
 {
     const struct config *config = &agent->config.values;
@@ -100,7 +113,10 @@ static int open_runtime(struct agent *agent, struct err *err)
                                        .pull_inactivity_ms = config->pull_inactivity_ms,
                                        .pull_total_ms = MINUTES(120),
                                        .call_timeout_ms = SECONDS(30) };
-    struct runtime_listener listener = { .on_hint = on_hint, .on_up = on_runtime_up, .ctx = agent };
+    struct runtime_listener listener = { .on_hint = on_hint,
+                                         .on_up = on_runtime_up,
+                                         .on_pull_progress = on_pull_progress,
+                                         .ctx = agent };
     agent->runtime = runtime_open(&agent->loop, &options, &listener, err);
     return agent->runtime ? 0 : err->code;
 }

@@ -254,6 +254,21 @@ static void fold_created(struct core *core, struct task *task, struct container 
         wait_set(&container->wait, core, WAIT_UNKNOWN, "%.150s", event->text);
 }
 
+/* A runtime whose helper is down answers every start with an error from which nothing follows; the
+ * container is looked at and started again, and people see why. Said once per reason. */
+static void say_unanswered(struct core *core, struct task *task, struct container *container,
+                           const struct event *event)
+{
+    char reason[REASON_MAX];
+    (void)snprintf(reason, sizeof reason, "%s: %.200s",
+                   event->error && *event->error ? event->error : "CannotStartContainerError",
+                   event->text ? event->text : "no answer");
+    if (!str_equal(reason, container->reason))
+        change_emit(core, CHANGE_CONTAINER, true, task->service, task->id, container->name, "%s",
+                    reason);
+    (void)snprintf(container->reason, sizeof container->reason, "%s", reason);
+}
+
 static void fold_started(struct core *core, struct task *task, struct container *container,
                          const struct event *event)
 {
@@ -261,7 +276,9 @@ static void fold_started(struct core *core, struct task *task, struct container 
     if (event->outcome == OUTCOME_OK)
         return; /* STARTING until the look tells pid, address and health */
     if (event->outcome == OUTCOME_UNKNOWN) {
+        container_retry_later(core, container);
         container_move(core, task, container, CONTAINER_UNKNOWN);
+        say_unanswered(core, task, container, event);
         return;
     }
     container_retry_later(core, container);
@@ -473,6 +490,9 @@ void fold_event(struct core *core, const struct event *event)
         break;
     case EV_PROBED:
         fold_probed(core, event);
+        break;
+    case EV_PULL_PROGRESS:
+        fold_pull_progress(core, event);
         break;
     case EV_COMMAND:
         fold_command(core, event);

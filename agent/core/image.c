@@ -130,7 +130,8 @@ enum image_verdict image_need(struct step *step, const char *name, const struct 
     struct image *image = image_get(core, name);
     enum pull_mode mode = mode_for(core, image, wish->fresh);
     if (image->action) {
-        wait_set(wait, core, WAIT_IMAGE, "%.150s", name);
+        wait_set(wait, core, WAIT_IMAGE, "%.80s%s%.70s", name, *image->progress ? ": " : "",
+                 image->progress);
         return IMAGE_COMES;
     }
     if (is_satisfied(image, mode, wish->confirmed_since))
@@ -182,6 +183,13 @@ static void pull_failed(struct core *core, struct image *image, const struct eve
                 image->error);
 }
 
+void fold_pull_progress(struct core *core, const struct event *event)
+{
+    struct image *image = image_find(core, event->subject);
+    if (image && image->action)
+        (void)snprintf(image->progress, sizeof image->progress, "%s", event->text);
+}
+
 void fold_pulled(struct core *core, const struct event *event)
 {
     core->pulls--;
@@ -190,6 +198,7 @@ void fold_pulled(struct core *core, const struct event *event)
         if (image->action != event->action)
             continue;
         image->action = 0;
+        image->progress[0] = '\0';
         if (event->outcome == OUTCOME_OK)
             pull_succeeded(core, image, event->image_was_local);
         else

@@ -112,6 +112,7 @@ struct image_wish {
 /* Is the image there? Asks for a pull when it is not. */
 enum image_verdict image_need(struct step *step, const char *name, const struct image_wish *wish,
                               const char *service, struct wait *wait);
+void fold_pull_progress(struct core *core, const struct event *event);
 void fold_pulled(struct core *core, const struct event *event);
 void images_purge(struct core *core);
 void images_free(struct core *core);

@@ -19,10 +19,11 @@ void container_retry_later(struct core *core, struct container *container)
     container->retry_at = core->now + retry_delay(core, container->retries);
 }
 
-static bool retry_is_due(struct step *step, const struct container *container)
+static bool retry_is_due(struct step *step, struct container *container)
 {
     if (step->core->now >= container->retry_at)
         return true;
+    wait_set(&container->wait, step->core, WAIT_RETRY, "%.150s", container->reason);
     step_wake(step, container->retry_at);
     return false;
 }

@@ -30,14 +30,15 @@
 /* ------------------------------------------------------------------ events */
 
 enum event_kind {
-    EV_START,    /* first event: seed, remembered, have_stored_document */
-    EV_TICK,     /* time has passed */
-    EV_FETCHED,  /* a fetch ended: see enum fetch_result */
-    EV_OBSERVED, /* a look succeeded */
-    EV_HINT,     /* something may have happened: hint names a container, NULL = anything */
-    EV_DONE,     /* an action ended */
-    EV_PROBED,   /* a probe ended */
-    EV_COMMAND,  /* an operator asked */
+    EV_START,         /* first event: seed, remembered, have_stored_document */
+    EV_TICK,          /* time has passed */
+    EV_FETCHED,       /* a fetch ended: see enum fetch_result */
+    EV_OBSERVED,      /* a look succeeded */
+    EV_HINT,          /* something may have happened: hint names a container, NULL = anything */
+    EV_DONE,          /* an action ended */
+    EV_PROBED,        /* a probe ended */
+    EV_PULL_PROGRESS, /* of the image `subject`: text, for people */
+    EV_COMMAND,       /* an operator asked */
 };
 
 enum fetch_result {
@@ -95,7 +96,7 @@ struct event {
 
     /* EV_COMMAND */
     enum command_kind command;
-    const char *subject; /* service or task */
+    const char *subject; /* service or task; image */
 };
 
 /* ------------------------------------------------------------------ effects */
@@ -164,6 +165,7 @@ struct effects {
     X(WAIT_TURN, "the bound on parallel work of this host")                                        \
     X(WAIT_STOPPING, "a container takes its time to stop")                                         \
     X(WAIT_UNKNOWN, "a call's result is unknown; looking")                                         \
+    X(WAIT_RETRY, "a call to the runtime failed; trying again")                                    \
     X(WAIT_FAILED, "the deployment failed; a new revision or a restart is needed")                 \
     X(WAIT_IMPOSSIBLE, "this host cannot do what the document asks")                               \
     X(WAIT_STALLED, "minimumHealthyPercent and maximumPercent leave no room to move")
@@ -371,6 +373,7 @@ struct image {
     int attempts;
     bool pulled_once; /* by this agent, ever: for pull behaviour "once" */
     enum blame blame;
+    char progress[100]; /* while it is pulled: what the runtime said last */
     char error[REASON_MAX];
     struct image *next;
 };
