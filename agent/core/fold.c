@@ -5,6 +5,7 @@
 #define POLL_MAX MINUTES(60)
 #define FETCH_BACKOFF_MAX MINUTES(5)
 #define SAVE_RETRY SECONDS(10)
+#define STRANGER_LOOK SECONDS(1)
 
 /* ------------------------------------------------------------------ start */
 
@@ -404,8 +405,14 @@ static void fold_hint(struct core *core, const struct event *event)
     }
     struct task *task = NULL;
     struct container *container = container_by_runtime_name(core, event->hint, &task);
-    if (!container)
-        return; /* not known: just removed, or found by the next full look */
+    if (!container && name_was_dropped(core, event->hint))
+        return; /* the last events of what was just removed */
+    if (!container) {
+        /* Something with our label that we do not know: an orphan, or a forgotten create. */
+        core->look_at =
+            core->look_at < core->now + STRANGER_LOOK ? core->look_at : core->now + STRANGER_LOOK;
+        return;
+    }
     container->look_needed = true;
     container->look_again = container->look != 0;
 }

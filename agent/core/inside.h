@@ -79,6 +79,7 @@ struct task *task_find(const struct core *core, const char *id);
 struct container *task_container(const struct task *task, const char *name);
 struct container *container_by_runtime_name(const struct core *core, const char *name,
                                             struct task **ret_task);
+bool name_was_dropped(const struct core *core, const char *runtime_name);
 bool task_is_running(const struct core *core, const struct task *task);
 bool task_is_over(const struct core *core, const struct task *task);
 bool task_has_begun(const struct task *task); /* a container of it may be there and running */

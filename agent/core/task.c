@@ -8,12 +8,17 @@
 
 /* ------------------------------------------------------------------ index by id */
 
-static size_t index_place(const struct core *core, const char *id)
+static uint64_t hash_of(const char *text)
 {
     uint64_t hash = 1469598103934665603u;
-    for (const char *c = id; *c; c++)
+    for (const char *c = text; *c; c++)
         hash = (hash ^ (uint8_t)*c) * 1099511628211u;
-    return (size_t)(hash & (core->task_index_size - 1));
+    return hash;
+}
+
+static size_t index_place(const struct core *core, const char *id)
+{
+    return (size_t)(hash_of(id) & (core->task_index_size - 1));
 }
 
 static void index_insert(struct core *core, struct task *task)
@@ -121,6 +126,9 @@ void task_drop(struct core *core, struct task *task)
     if (core->last_task == task)
         core->last_task = before;
     core->task_count--;
+    for (size_t i = 0; i < task->container_count; i++)
+        core->dropped[core->dropped_next++ % DROPPED_NAMES_KEPT] =
+            (uint32_t)hash_of(task->containers[i].runtime_name);
     history_add(core, task);
     task_free(task);
     task_index_rebuild(core);
@@ -150,6 +158,15 @@ struct container *container_by_runtime_name(const struct core *core, const char 
         }
     }
     return NULL;
+}
+
+bool name_was_dropped(const struct core *core, const char *runtime_name)
+{
+    uint32_t hash = (uint32_t)hash_of(runtime_name);
+    for (size_t i = 0; i < DROPPED_NAMES_KEPT; i++)
+        if (core->dropped[i] == hash)
+            return true;
+    return false;
 }
 
 static struct container *task_grow(struct task *task, const char *name)

@@ -487,6 +487,8 @@ struct core {
     struct service_fact *services; /* in order of the document, then leftovers */
     struct task *tasks, *last_task;
     size_t task_count;
+    uint32_t dropped[DROPPED_NAMES_KEPT]; /* hashes of names just removed: their last events */
+    size_t dropped_next;
     struct task **task_index; /* hash by id */
     size_t task_index_size;
     struct image *images;

@@ -28,6 +28,7 @@ typedef int64_t msec; /* milliseconds; on a monotonic clock unless the name says
 #define CHANGES_KEPT 512       /* state changes held for `berth events` */
 #define STOPPED_TASKS_KEPT 100 /* history of `berth ps --all` */
 #define ONE_OFF_RECORDS_KEPT 1000
+#define DROPPED_NAMES_KEPT 128
 #define TASK_ID_LEN 32
 #define REASON_MAX 256
 
