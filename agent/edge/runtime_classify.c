@@ -74,9 +74,10 @@ static const struct rule pull_rules[] = {
 };
 
 static const struct rule create_rules[] = {
-    /* Somebody created it before us: an earlier call of ours whose answer was lost. */
-    { 409, "in use", NULL, OK, false, NULL },
-    { ANY, "container name", "in use", OK, false, NULL },
+    /* The name is taken: by an earlier call of ours whose answer was lost, or by a stranger's
+     * container, which a yes would start. Only a look can tell. */
+    { 409, "in use", NULL, UNKNOWN, false, NULL },
+    { ANY, "container name", "in use", UNKNOWN, false, NULL },
     { 404, "no such image", NULL, IMAGE, false, "CannotPullContainerError" },
     { 404, "image not known", NULL, IMAGE, false, "CannotPullContainerError" },
     { ANY, "no space left", NULL, HOST, false, NULL },
