@@ -130,6 +130,7 @@ struct world {
     msec life_began;
     bool agent_up, kill_pending, in_step;
     msec wake_at;
+    uint64_t wake_life;
 
     bool runtime_up;
     struct fake_container *containers;

@@ -136,8 +136,10 @@ static void host_perform(void *self, const struct action *action)
 static void host_wake(void *self, msec at)
 {
     struct world *world = self;
+    bool queued = world->wake_at == at && world->wake_life == world->life;
     world->wake_at = at;
-    if (at == MSEC_NEVER)
+    world->wake_life = world->life;
+    if (at == MSEC_NEVER || queued)
         return;
     world_later(world, at > world->now ? at : world->now, LATER_WAKE);
 }
@@ -275,6 +277,7 @@ static void deliver(struct world *world, struct later *later)
     case LATER_WAKE:
         if (world->agent_up && later->life == world->life && world->wake_at <= world->now) {
             struct event tick = { .kind = EV_TICK };
+            world->wake_at = MSEC_NEVER;
             world_event(world, &tick);
         }
         break;
