@@ -14,7 +14,8 @@
 #include "berth/str.h"
 
 #define SHUTDOWN_MAX SECONDS(10)
-#define PROGRESS_EVERY 500 /* ms */
+#define CLOSE_STAGE_SOURCE 1 /* of close_next() */
+#define PROGRESS_EVERY 500   /* ms */
 
 static const int signal_numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
 
@@ -297,11 +298,11 @@ static void close_next(struct agent *agent, int stage)
         routes_close(agent->routes, on_part_closed, agent);
         control_close(agent->control, on_part_closed, agent);
         break;
-    case 1:
-        agent->open_parts = 2;
+    case CLOSE_STAGE_SOURCE:
+        agent->open_parts = agent->source ? 2 : 1;
         host_cancel_probes(agent);
         runtime_close(agent->runtime, on_part_closed, agent);
-        if (!agent->reopening_source)
+        if (agent->source && !agent->reopening_source)
             source_close(agent->source, on_part_closed, agent);
         break;
     case 2:
@@ -338,8 +339,9 @@ static void on_shutdown_deadline(uv_timer_t *timer)
 static void begin_closing(struct agent *agent, const char *why)
 {
     if (agent->stage != AGENT_RUNNING) {
-        log_warn("event=stopped_at_once", "reason=%s", why);
-        _exit(EXIT_FAILED);
+        /* Whoever asks twice is in a hurry, and a crash at any point is survived as well. */
+        log_warn("event=stopped_at_once", "reason=%s containers=left_running", why);
+        _exit(EXIT_OK);
     }
     log_info("event=stopping", "reason=%s containers=left_running", why);
     agent->stage = AGENT_CLOSING;
@@ -360,17 +362,16 @@ static void fetch_now(struct agent *agent, enum command_kind command)
 static void on_old_source_closed(void *ctx)
 {
     struct agent *agent = ctx;
-    struct err err = ERR_NONE;
+    agent->source = NULL;
     agent->reopening_source = false;
     if (agent->stage != AGENT_RUNNING) {
-        on_part_closed(agent); /* it was counted as the source that closes */
+        if (agent->close_stage >= CLOSE_STAGE_SOURCE)
+            on_part_closed(agent); /* it was counted as the source that closes */
         return;
     }
-    if (open_source(agent, &err) < 0) {
-        log_error("event=source_not_opened", "error=%s", LOG_VALUE(err.text));
-        begin_closing(agent, "no_source");
-        return;
-    }
+    struct err err = ERR_NONE;
+    int rc = open_source(agent, &err);
+    ASSERT(rc == 0); /* options_config() has checked the URL */
     fetch_now(agent, COMMAND_NEW_SOURCE);
     host_fetch_deferred(agent);
 }
@@ -425,6 +426,7 @@ void agent_reload(struct agent *agent)
                         !str_equal(agent->config.values.ca_file, config.values.ca_file);
     config_release(&agent->config);
     agent->config = config;
+    options_use_log(&agent->config.values);
     struct core_options options;
     core_options_from(&agent->config.values, &options);
     core_set_options(agent->core, &options);

@@ -36,6 +36,7 @@ struct options {
 int options_parse(int argc, char **argv, struct options *ret, struct err *err);
 /* Defaults, file, conf.d, environment, flags. -EINVAL: a terminal configuration error. */
 int options_config(const struct options *options, struct config_set *ret, struct err *err);
+void options_use_log(const struct config *config); /* its level and format, from now on */
 void options_help(void);
 
 enum agent_stage { AGENT_RUNNING, AGENT_CLOSING, AGENT_CLOSED };

@@ -11,16 +11,6 @@ static int complain(const struct err *err, enum exit_code code)
     return code;
 }
 
-static void use_log_options(const struct config *config)
-{
-    enum log_level level;
-    enum log_format format;
-    if (log_level_parse(config->log_level, &level) == 0)
-        log_set_level(level);
-    if (log_format_parse(config->log_format, &format) == 0)
-        log_set_format(format);
-}
-
 /* -EBUSY: another agent owns this host, and trying again changes nothing. */
 static enum exit_code exit_code_of(int rc)
 {
@@ -38,7 +28,7 @@ static int run(const struct options *options)
         config_release(&config);
         return EXIT_OK;
     }
-    use_log_options(&config.values);
+    options_use_log(&config.values);
     struct agent agent;
     int rc = agent_open(&agent, options, &config, &err);
     if (rc < 0)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "berth/log.h"
 #include "berth/memory.h"
 #include "berth/str.h"
 
@@ -169,9 +170,21 @@ int options_config(const struct options *options, struct config_set *ret, struct
         rc = read_flags(options, ret, err);
     if (rc == 0)
         rc = config_finish(ret, err);
+    if (rc == 0)
+        rc = source_check(ret->values.desired_url, err);
     if (rc < 0)
         config_release(ret);
     return rc;
+}
+
+void options_use_log(const struct config *config)
+{
+    enum log_level level;
+    enum log_format format;
+    if (log_level_parse(config->log_level, &level) == 0)
+        log_set_level(level);
+    if (log_format_parse(config->log_format, &format) == 0)
+        log_set_format(format);
 }
 
 void options_help(void)

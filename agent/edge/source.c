@@ -360,17 +360,30 @@ static void source_on_watch(void *ctx)
         source->on_changed(source->ctx);
 }
 
+static int parse_url(const char *url, char **ret_path, char **ret_shown, struct err *err)
+{
+    int rc = source_url_parse(url, ret_path, ret_shown, err);
+    if (rc < 0) {
+        bool secret = strchr(url, '@') != NULL; /* it may hold a password */
+        (void)err_wrap(err, "desired-state URL%s%s", secret ? "" : " ", secret ? "" : url);
+    }
+    return rc;
+}
+
+int source_check(const char *url, struct err *err)
+{
+    AUTO_FREE char *path = NULL;
+    AUTO_FREE char *shown = NULL;
+    return parse_url(url, &path, &shown, err);
+}
+
 struct source *source_open(uv_loop_t *loop, struct http_pool *pool,
                            const struct source_options *options, void (*on_changed)(void *ctx),
                            void *ctx, struct err *err)
 {
     char *path, *shown;
-    if (source_url_parse(options->url, &path, &shown, err) < 0) {
-        /* It may hold a password. */
-        (void)err_wrap(err, "desired-state URL%s%s", strchr(options->url, '@') ? "" : " ",
-                       strchr(options->url, '@') ? "" : options->url);
+    if (parse_url(options->url, &path, &shown, err) < 0)
         return NULL;
-    }
     ASSERT(path || pool);
     struct source *source = memory_alloc(sizeof *source);
     source->loop = loop;

@@ -43,6 +43,8 @@ struct source_options {
     msec timeout_ms; /* 30 s */
 };
 
+/* 0, or -EINVAL with the reason: source_open() would refuse this URL. */
+int source_check(const char *url, struct err *err);
 /* NULL, with the reason in err, when the URL is none of these three. pool is for http(s) only. */
 struct source *source_open(uv_loop_t *loop, struct http_pool *pool,
                            const struct source_options *options, void (*on_changed)(void *ctx),
