@@ -138,6 +138,12 @@ static int open_control(struct agent *agent, struct err *err)
     return rc == -EADDRINUSE ? err_say(err, -EBUSY, "%s", err->text) : rc;
 }
 
+static void core_options_of(const struct agent *agent, struct core_options *ret)
+{
+    core_options_from(&agent->config.values, ret);
+    ret->host_memory_mib = (int64_t)(uv_get_total_memory() / (1024 * 1024));
+}
+
 static void on_signal(uv_signal_t *handle, int number);
 
 static void open_loop(struct agent *agent)
@@ -201,7 +207,7 @@ int agent_open(struct agent *agent, const struct options *options, struct config
     if (rc < 0)
         return rc;
     struct core_options core_options;
-    core_options_from(&agent->config.values, &core_options);
+    core_options_of(agent, &core_options);
     agent->core = core_new(&core_options);
     struct host host;
     host_make(agent, &host);
@@ -376,29 +382,54 @@ static void on_old_source_closed(void *ctx)
     host_fetch_deferred(agent);
 }
 
+/* What is wired into open connections, labels and locks. */
+static const char *const fixed_keys[] = {
+    "BERTH_SOCKET",
+    "BERTH_STATE_DIR",
+    "BERTH_RUNTIME",
+    "BERTH_CLUSTER",
+    "BERTH_GROUP",
+    "BERTH_HOST_ID",
+    "BERTH_PULL_INACTIVITY_TIMEOUT",
+};
+
+static bool is_fixed(const struct config_row *row)
+{
+    for (size_t i = 0; i < COUNT_OF(fixed_keys); i++)
+        if (str_equal(fixed_keys[i], row->key))
+            return true;
+    return false;
+}
+
+/* Nothing said means what was found out at the start: the runtime's socket, the host's id. */
+static bool is_unsaid(const struct config_row *row, const struct config *config)
+{
+    return row->kind == CONFIG_TEXT && !*((const char *)config + row->offset);
+}
+
+static void keep_value(const struct config_row *row, const struct config *old, struct config *now)
+{
+    AUTO_STR struct str was, is;
+    str_init(&was, sizeof *old);
+    str_init(&is, sizeof *old);
+    config_value_text(old, row, &was);
+    config_value_text(now, row, &is);
+    if (str_equal(str_text(&was), str_text(&is)))
+        return;
+    if (!is_unsaid(row, now))
+        log_warn("event=needs_restart", "key=%s in_effect=%s", row->key, LOG_VALUE(str_text(&was)));
+    size_t size = row->kind == CONFIG_TEXT ? row->size : sizeof(msec);
+    memcpy((char *)now + row->offset, (const char *)old + row->offset, size);
+}
+
 /* What cannot change while the agent runs keeps its old value, and says so. */
 static void keep_fixed(const struct config *old, struct config *now)
 {
-    struct {
-        const char *key;
-        const char *was;
-        char *is;
-        size_t size;
-    } fixed[] = {
-        { "BERTH_SOCKET", old->socket, now->socket, sizeof now->socket },
-        { "BERTH_STATE_DIR", old->state_dir, now->state_dir, sizeof now->state_dir },
-        { "BERTH_RUNTIME", old->runtime, now->runtime, sizeof now->runtime },
-        { "BERTH_CLUSTER", old->cluster, now->cluster, sizeof now->cluster },
-        { "BERTH_GROUP", old->group, now->group, sizeof now->group },
-    };
-    for (size_t i = 0; i < COUNT_OF(fixed); i++) {
-        if (str_equal(fixed[i].was, fixed[i].is))
-            continue;
-        log_warn("event=needs_restart", "key=%s in_effect=%s", fixed[i].key,
-                 LOG_VALUE(fixed[i].was));
-        (void)snprintf(fixed[i].is, fixed[i].size, "%s", fixed[i].was);
-    }
-    memcpy(now->host_id, old->host_id, sizeof now->host_id);
+    size_t count;
+    const struct config_row *rows = config_rows(&count);
+    for (size_t i = 0; i < count; i++)
+        if (is_fixed(&rows[i]))
+            keep_value(&rows[i], old, now);
 }
 
 void agent_reload(struct agent *agent)
@@ -408,9 +439,6 @@ void agent_reload(struct agent *agent)
     notify_reloading(agent->notify);
     int rc = options_config(agent->options, &config, &err);
     if (rc == 0) {
-        if (!*config.values.runtime)
-            memcpy(config.values.runtime, agent->config.values.runtime,
-                   sizeof config.values.runtime);
         keep_fixed(&agent->config.values, &config.values);
         rc = config_finish(&config, &err);
         if (rc < 0)
@@ -428,7 +456,7 @@ void agent_reload(struct agent *agent)
     agent->config = config;
     options_use_log(&agent->config.values);
     struct core_options options;
-    core_options_from(&agent->config.values, &options);
+    core_options_of(agent, &options);
     core_set_options(agent->core, &options);
     log_info("event=reloaded", "desired=%s", LOG_VALUE(agent->config.values.desired_url));
     notify_ready(agent->notify);

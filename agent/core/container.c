@@ -191,8 +191,6 @@ static void observe_created(struct core *core, struct task *task, struct contain
     if (container->start_refused && container->blame == BLAME_IMAGE) {
         container->exited_at = core->now;
         container_move(core, task, container, CONTAINER_STOPPED);
-        change_emit(core, CHANGE_CONTAINER, true, task->service, task->id, container->name, "%s",
-                    container->reason);
         return;
     }
     container_move(core, task, container, CONTAINER_CREATED);

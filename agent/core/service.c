@@ -482,6 +482,21 @@ static void ensure_deployment(struct core *core, struct service_fact *service)
                     "stop-first replacement: %s", service->stop_first_reason);
 }
 
+/* Nothing holds the service itself up: what its tasks wait for is the reason. */
+static void blame_newest_task(const struct core *core, struct service_fact *service,
+                              const struct wait *before)
+{
+    service->wait = (struct wait){ .reason = WAIT_HEALTH };
+    for (const struct task *task = service->tasks; task; task = task->service_next) {
+        for (size_t i = 0; task->intent == INTENT_RUN && i < task->container_count; i++) {
+            const struct wait *wait = &task->containers[i].wait;
+            if (wait->reason != WAIT_NONE && wait->reason != WAIT_DEPENDENCY)
+                service->wait = *wait;
+        }
+    }
+    service->wait.since = before->reason == service->wait.reason ? before->since : core->now;
+}
+
 static void plan_service(struct step *step, struct service_fact *service)
 {
     struct core *core = step->core;
@@ -506,9 +521,7 @@ static void plan_service(struct step *step, struct service_fact *service)
     if (service->wait.reason == before.reason)
         service->wait.since = before.since;
     if (service->wait.reason == WAIT_NONE && service->healthy < service->wanted->desired_count)
-        service->wait =
-            (struct wait){ .reason = WAIT_HEALTH,
-                           .since = before.reason == WAIT_HEALTH ? before.since : core->now };
+        blame_newest_task(core, service, &before);
     judge(step, service);
     say_unwell(step, service);
 }

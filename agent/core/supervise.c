@@ -446,6 +446,8 @@ static void check_essential(struct core *core, struct task *task)
     if (!over)
         return;
     task->blame = over->blame;
+    if (!task->started_wall)
+        task->started_wall = over->started_wall;
     const char *code =
         task->running_at || over->ever_started ? "EssentialContainerExited" : "TaskFailedToStart";
     if (over->reason[0])

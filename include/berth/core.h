@@ -447,6 +447,7 @@ struct core_options {
     msec backoff_base_ms, backoff_max_ms, backoff_reset_ms, quick_death_ms;
     msec resync_ms, keep_stopped_ms;
     int64_t max_pulls, max_starts, max_stops, max_probes;
+    int64_t host_memory_mib; /* 0 = not known */
 };
 void core_options_default(struct core_options *ret);
 void core_options_from(const struct config *config, struct core_options *ret);
