@@ -62,6 +62,7 @@ static void stopped_release(struct stopped_task *stopped)
     for (size_t i = 0; i < stopped->container_count; i++) {
         struct stopped_container *container = &stopped->containers[i];
         free(container->name);
+        free(container->runtime_name);
         free(container->image);
         free(container->image_id);
         free(container->runtime_id);
@@ -89,13 +90,18 @@ static void history_copy_containers(struct stopped_task *stopped, const struct t
         const struct container *container = &task->containers[i];
         stopped->containers[i] = (struct stopped_container){
             .name = memory_strdup(container->name),
+            .runtime_name = memory_strdup(container->runtime_name),
             .image = memory_strdup(container->image),
             .image_id = memory_strdup(container->image_id),
             .runtime_id = memory_strdup(container->runtime_id),
             .reason = memory_strdup(container->reason),
+            .essential = container->essential,
             .exit_known = container->exit_known,
+            .oom_killed = container->oom_killed,
             .exit_code = container->exit_code,
             .restart_count = container->restart_count,
+            .started_wall = container->started_wall,
+            .finished_wall = container->finished_wall,
         };
     }
 }
@@ -108,10 +114,14 @@ void history_add(struct core *core, const struct task *task)
     stopped->service = memory_strdup(task->service);
     stopped->one_off = memory_strdup(task->one_off);
     stopped->definition_name = memory_strdup(task->definition_name);
+    stopped->generation = task->generation;
+    stopped->slot = task->slot;
+    stopped->attempt = task->attempt;
     stopped->stop_code = task->stop_code;
     stopped->reason = memory_strdup(task->stopped_reason);
     stopped->created_wall = task->created_wall;
     stopped->started_wall = task->started_wall;
+    stopped->stopping_wall = task->stopping_wall;
     stopped->stopped_wall = task->stopped_wall ? task->stopped_wall : core->wall;
     history_copy_containers(stopped, task);
     core->stopped_next = (core->stopped_next + 1) % STOPPED_TASKS_KEPT;

@@ -136,7 +136,13 @@ bool deployment_images_ready(struct step *step, struct service_fact *service);
 void deployment_count_death(struct core *core, struct task *task);
 void deployments_drop_finished(struct service_fact *service);
 
-/* ---- services (service.c, gate.c) */
+/* ---- services (service.c, capacity.c, judge.c, gate.c) */
+void service_find_fixed_port(struct service_fact *service);
+void service_find_bounds(struct service_fact *service);
+bool service_is_possible(struct core *core, struct service_fact *service);
+bool service_may_part_with(const struct service_fact *service, const struct task *task);
+void judge_deployment(struct step *step, struct service_fact *service);
+void judge_service(struct step *step, struct service_fact *service);
 void plan_services(struct step *step);
 void plan_removed_services(struct step *step);
 bool service_has_done_with(const struct service_fact *service, const struct task *task);

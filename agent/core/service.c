@@ -2,63 +2,6 @@
  * the policy. */
 #include "inside.h"
 
-#define STALL_SAID_AFTER SECONDS(30)
-#define UNWELL_SAID_EVERY MINUTES(5)
-
-/* ------------------------------------------------------------------ what the host can do */
-
-static const struct port_mapping *fixed_port(const struct task_definition *definition)
-{
-    for (size_t i = 0; i < definition->container_count; i++) {
-        const struct container_definition *container = &definition->containers[i];
-        for (size_t k = 0; k < container->port_mapping_count; k++)
-            if (container->port_mappings[k].host_port)
-                return &container->port_mappings[k];
-    }
-    return NULL;
-}
-
-/* Until the kernel moves published ports, a container binds them: two tasks cannot overlap. */
-static void find_fixed_port(struct service_fact *service)
-{
-    const struct service *wanted = service->wanted;
-    service->stop_first = false;
-    service->stop_first_reason[0] = '\0';
-    const struct port_mapping *mapping = fixed_port(wanted->definition);
-    if (!mapping && !wanted->publish_count)
-        return;
-    service->stop_first = true;
-    (void)snprintf(service->stop_first_reason, sizeof service->stop_first_reason,
-                   "host port %lld/%s is fixed, so the old task must stop before the new one can "
-                   "have it",
-                   (long long)(mapping ? mapping->host_port : wanted->publish[0].host_port),
-                   protocol_name(mapping ? mapping->protocol : wanted->publish[0].protocol));
-}
-
-static bool is_possible(struct core *core, struct service_fact *service)
-{
-    if (!service->stop_first || service->wanted->desired_count <= 1)
-        return true;
-    bool said = service->wait.reason == WAIT_IMPOSSIBLE;
-    wait_set(&service->wait, core, WAIT_IMPOSSIBLE,
-             "desiredCount %lld, but a fixed host port fits one task on this host",
-             (long long)service->wanted->desired_count);
-    if (!said)
-        change_emit(core, CHANGE_SERVICE, true, service->name, "", "",
-                    "refused: %s; use desiredCount 1 or a dynamic host port", service->wait.detail);
-    return false;
-}
-
-static void find_bounds(struct service_fact *service)
-{
-    service->minimum = service_minimum_healthy(service->wanted);
-    service->maximum = service_maximum_running(service->wanted);
-    if (!service->stop_first)
-        return;
-    service->minimum = 0;
-    service->maximum = service->wanted->desired_count;
-}
-
 /* ------------------------------------------------------------------ counting */
 
 static void count_tasks(struct core *core, struct service_fact *service)
@@ -157,19 +100,6 @@ bool service_holds_back(const struct service_fact *service, const struct task *t
 {
     return service->wanted && service->live > service->maximum && !task->running_at &&
            !task_has_begun(task);
-}
-
-static bool port_is_free(struct step *step, struct task *task)
-{
-    for (struct task *other = step->core->tasks; other; other = other->next) {
-        int64_t port = 0;
-        if (other == task || !task_is_live(other) || !task_holds_port(other, task, &port))
-            continue;
-        wait_set(&task->wait, step->core, WAIT_PORT, "port %lld, held by task %.12s of %.60s",
-                 (long long)port, other->id, *other->service ? other->service : other->one_off);
-        return false;
-    }
-    return true;
 }
 
 static void create_task(struct step *step, struct service_fact *service, int64_t slot_number)
@@ -293,7 +223,7 @@ static const char *retire_reason(const struct service_fact *service, const struc
     return is_sick(task) ? "failed its health checks" : "its replacement is healthy";
 }
 
-static bool is_candidate(const struct service_fact *service, const struct task *task)
+bool service_may_part_with(const struct service_fact *service, const struct task *task)
 {
     if (task->intent == INTENT_STOP)
         return false;
@@ -340,7 +270,8 @@ static void retire_pass(struct step *step, struct service_fact *service, bool he
                         int64_t *room_needed)
 {
     for (struct task *task = service->tasks; task; task = task->service_next) {
-        if (!is_candidate(service, task) || (task->last_health == TASK_HEALTHY) != healthy_ones)
+        if (!service_may_part_with(service, task) ||
+            (task->last_health == TASK_HEALTHY) != healthy_ones)
             continue;
         bool sick_here = is_sick(task) && !is_old_generation(service, task) && !task->surplus;
         enum wait_reason reason = sick_here ? may_retire_sick(step, service, task)
@@ -368,105 +299,6 @@ static void retire_tasks(struct step *step, struct service_fact *service, int64_
     retire_pass(step, service, true, &room_needed);
 }
 
-/* ------------------------------------------------------------------ judge the deployment */
-
-static bool is_steady(const struct service_fact *service)
-{
-    int64_t good = 0;
-    for (const struct task *task = service->tasks; task; task = task->service_next) {
-        if (!task_is_live(task))
-            continue;
-        if (is_candidate(service, task) || task->intent == INTENT_STOP)
-            return false;
-        good += task->last_health == TASK_HEALTHY;
-    }
-    return good == service->wanted->desired_count;
-}
-
-static bool image_is_coming(const struct core *core, const struct service_fact *service)
-{
-    const struct task_definition *definition = service->wanted->definition;
-    for (size_t i = 0; i < definition->container_count; i++) {
-        const struct image *image = image_find(core, definition->containers[i].image);
-        if (image && image->action && image->attempts == 0)
-            return true;
-    }
-    return false;
-}
-
-static void judge_progress(struct step *step, struct service_fact *service)
-{
-    struct core *core = step->core;
-    struct deployment *deployment = service->primary;
-    if (image_is_coming(core, service) || !core->runtime_reachable)
-        deployment->progress_at = core->now; /* those have deadlines of their own */
-    msec deadline = deployment->progress_at + core->options.progress_deadline_ms;
-    if (core->now < deadline) {
-        step_wake(step, deadline);
-        return;
-    }
-    const struct wait *wait = &service->wait;
-    char cause[REASON_MAX];
-    if (str_starts(deployment->reason, "in progress; last: "))
-        (void)snprintf(cause, sizeof cause, "%.180s",
-                       deployment->reason + strlen("in progress; last: "));
-    else
-        (void)snprintf(cause, sizeof cause, "%s%s%.120s", wait_reason_text(wait->reason),
-                       wait->detail[0] ? ": " : "", wait->detail);
-    deployment_move(core, service, deployment, DEPLOYMENT_FAILED,
-                    "no progress for %lld s; last: %.200s",
-                    (long long)(core->options.progress_deadline_ms / 1000), cause);
-}
-
-static void judge(struct step *step, struct service_fact *service)
-{
-    struct core *core = step->core;
-    struct deployment *deployment = service->primary;
-    if (deployment->state == DEPLOYMENT_COMPLETED)
-        return;
-    if (is_steady(service)) {
-        if (!service_is_confirmed(step, service, NULL))
-            return;
-        deployment_move(core, service, deployment, DEPLOYMENT_COMPLETED, "%s",
-                        deployment->state == DEPLOYMENT_FAILED ? "recovered after its deadline"
-                                                               : "all tasks are healthy");
-        return;
-    }
-    if (deployment->state == DEPLOYMENT_IN_PROGRESS)
-        judge_progress(step, service);
-}
-
-/* A service with no deployment under way that is not what it should be says so, with the cause. */
-static void say_unwell(struct step *step, struct service_fact *service)
-{
-    struct core *core = step->core;
-    bool well = service->healthy >= service->wanted->desired_count;
-    if (well) {
-        if (service->warned_at)
-            change_emit(core, CHANGE_SERVICE, false, service->name, "", "",
-                        "healthy again: %lld of %lld tasks", (long long)service->healthy,
-                        (long long)service->wanted->desired_count);
-        service->warned_at = service->unwell_since = 0;
-        service->wait.reason = WAIT_NONE;
-        return;
-    }
-    if (service->primary->state == DEPLOYMENT_IN_PROGRESS || service->unwell_since == 0) {
-        service->unwell_since = core->now;
-        return;
-    }
-    msec due = service->warned_at ? service->warned_at + UNWELL_SAID_EVERY
-                                  : service->unwell_since + STALL_SAID_AFTER;
-    if (core->now < due) {
-        step_wake(step, due);
-        return;
-    }
-    service->warned_at = core->now;
-    change_emit(core, CHANGE_SERVICE, true, service->name, "", "",
-                "%lld of %lld tasks are healthy: %s%s%s", (long long)service->healthy,
-                (long long)service->wanted->desired_count, wait_reason_text(service->wait.reason),
-                *service->wait.detail ? ": " : "", service->wait.detail);
-}
-
 /* ------------------------------------------------------------------ one service */
 
 static void ensure_deployment(struct core *core, struct service_fact *service)
@@ -476,7 +308,7 @@ static void ensure_deployment(struct core *core, struct service_fact *service)
     if (service->primary && str_equal(service->primary->digest_hex, wanted))
         return;
     deployment_begin(core, service, false);
-    find_fixed_port(service);
+    service_find_fixed_port(service);
     if (service->stop_first && service->tasks)
         change_emit(core, CHANGE_DEPLOYMENT, false, service->name, "", "",
                     "stop-first replacement: %s", service->stop_first_reason);
@@ -500,11 +332,11 @@ static void blame_newest_task(const struct core *core, struct service_fact *serv
 static void plan_service(struct step *step, struct service_fact *service)
 {
     struct core *core = step->core;
-    find_fixed_port(service);
-    find_bounds(service);
+    service_find_fixed_port(service);
+    service_find_bounds(service);
     count_tasks(core, service);
     struct wait before = service->wait;
-    if (!is_possible(core, service))
+    if (!service_is_possible(core, service))
         return;
     ensure_deployment(core, service);
     deployments_drop_finished(service);
@@ -522,8 +354,8 @@ static void plan_service(struct step *step, struct service_fact *service)
         service->wait.since = before.since;
     if (service->wait.reason == WAIT_NONE && service->healthy < service->wanted->desired_count)
         blame_newest_task(core, service, &before);
-    judge(step, service);
-    say_unwell(step, service);
+    judge_deployment(step, service);
+    judge_service(step, service);
 }
 
 static bool retire_removed(struct step *step, struct service_fact *service)
@@ -559,10 +391,4 @@ void plan_services(struct step *step)
     for (struct service_fact *service = step->core->services; service; service = service->next)
         if (service->wanted)
             plan_service(step, service);
-}
-
-/* Ports are checked here and not when the task is made: it may have to wait for one. */
-bool service_task_has_ports(struct step *step, struct task *task)
-{
-    return !task->owner || !task->owner->stop_first || port_is_free(step, task);
 }
