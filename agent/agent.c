@@ -1,4 +1,4 @@
-/* agent.c: open, run, reload, close. What is opened last is closed first; containers are left
+/* agent.c: open, run, close. What is opened last is closed first; containers are left
  * alone whatever happens here. */
 #include "agent/agent.h"
 
@@ -14,8 +14,7 @@
 #include "berth/str.h"
 
 #define SHUTDOWN_MAX SECONDS(10)
-#define CLOSE_STAGE_SOURCE 1 /* of close_next() */
-#define PROGRESS_EVERY 500   /* ms */
+#define PROGRESS_EVERY 500 /* ms */
 
 static const int signal_numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
 
@@ -69,7 +68,7 @@ static void on_source_changed(void *ctx)
     host_event(ctx, &event);
 }
 
-static int open_source(struct agent *agent, struct err *err)
+int agent_open_source(struct agent *agent, struct err *err)
 {
     const struct config *config = &agent->config.values;
     struct source_options options = { .url = config->desired_url,
@@ -138,7 +137,7 @@ static int open_control(struct agent *agent, struct err *err)
     return rc == -EADDRINUSE ? err_say(err, -EBUSY, "%s", err->text) : rc;
 }
 
-static void core_options_of(const struct agent *agent, struct core_options *ret)
+void agent_core_options(const struct agent *agent, struct core_options *ret)
 {
     core_options_from(&agent->config.values, ret);
     ret->host_memory_mib = (int64_t)(uv_get_total_memory() / (1024 * 1024));
@@ -194,7 +193,7 @@ static int open_parts(struct agent *agent, struct err *err)
     agent->remote = http_pool_open(&agent->loop);
     rc = open_runtime(agent, err);
     if (rc == 0)
-        rc = open_source(agent, err);
+        rc = agent_open_source(agent, err);
     return rc;
 }
 
@@ -207,7 +206,7 @@ int agent_open(struct agent *agent, const struct options *options, struct config
     if (rc < 0)
         return rc;
     struct core_options core_options;
-    core_options_of(agent, &core_options);
+    agent_core_options(agent, &core_options);
     agent->core = core_new(&core_options);
     struct host host;
     host_make(agent, &host);
@@ -275,11 +274,9 @@ static void start(struct agent *agent)
 
 /* ------------------------------------------------------------------ close */
 
-static void on_part_closed(void *ctx);
-
 static void on_handle_closed(uv_handle_t *handle)
 {
-    on_part_closed(handle->data);
+    agent_part_closed(handle->data);
 }
 
 static void close_handles(struct agent *agent)
@@ -301,21 +298,21 @@ static void close_next(struct agent *agent, int stage)
     switch (stage) {
     case 0:
         agent->open_parts = 2;
-        routes_close(agent->routes, on_part_closed, agent);
-        control_close(agent->control, on_part_closed, agent);
+        routes_close(agent->routes, agent_part_closed, agent);
+        control_close(agent->control, agent_part_closed, agent);
         break;
     case CLOSE_STAGE_SOURCE:
         agent->open_parts = agent->source ? 2 : 1;
         host_cancel_probes(agent);
-        runtime_close(agent->runtime, on_part_closed, agent);
+        runtime_close(agent->runtime, agent_part_closed, agent);
         if (agent->source && !agent->reopening_source)
-            source_close(agent->source, on_part_closed, agent);
+            source_close(agent->source, agent_part_closed, agent);
         break;
     case 2:
         agent->open_parts = 3;
-        http_pool_close(agent->remote, on_part_closed, agent);
-        store_close(agent->store, on_part_closed, agent);
-        notify_close(agent->notify, on_part_closed, agent);
+        http_pool_close(agent->remote, agent_part_closed, agent);
+        store_close(agent->store, agent_part_closed, agent);
+        notify_close(agent->notify, agent_part_closed, agent);
         break;
     case 3:
         close_handles(agent);
@@ -326,7 +323,7 @@ static void close_next(struct agent *agent, int stage)
     }
 }
 
-static void on_part_closed(void *ctx)
+void agent_part_closed(void *ctx)
 {
     struct agent *agent = ctx;
     ASSERT(agent->open_parts > 0);
@@ -357,118 +354,7 @@ static void begin_closing(struct agent *agent, const char *why)
     close_next(agent, 0);
 }
 
-/* ------------------------------------------------------------------ reload */
-
-static void fetch_now(struct agent *agent, enum command_kind command)
-{
-    struct event event = { .kind = EV_COMMAND, .command = command };
-    host_event(agent, &event);
-}
-
-static void on_old_source_closed(void *ctx)
-{
-    struct agent *agent = ctx;
-    agent->source = NULL;
-    agent->reopening_source = false;
-    if (agent->stage != AGENT_RUNNING) {
-        if (agent->close_stage >= CLOSE_STAGE_SOURCE)
-            on_part_closed(agent); /* it was counted as the source that closes */
-        return;
-    }
-    struct err err = ERR_NONE;
-    int rc = open_source(agent, &err);
-    ASSERT(rc == 0); /* options_config() has checked the URL */
-    fetch_now(agent, COMMAND_NEW_SOURCE);
-    host_fetch_deferred(agent);
-}
-
-/* What is wired into open connections, labels and locks. */
-static const char *const fixed_keys[] = {
-    "BERTH_SOCKET",
-    "BERTH_STATE_DIR",
-    "BERTH_RUNTIME",
-    "BERTH_CLUSTER",
-    "BERTH_GROUP",
-    "BERTH_HOST_ID",
-    "BERTH_PULL_INACTIVITY_TIMEOUT",
-};
-
-static bool is_fixed(const struct config_row *row)
-{
-    for (size_t i = 0; i < COUNT_OF(fixed_keys); i++)
-        if (str_equal(fixed_keys[i], row->key))
-            return true;
-    return false;
-}
-
-/* Nothing said means what was found out at the start: the runtime's socket, the host's id. */
-static bool is_unsaid(const struct config_row *row, const struct config *config)
-{
-    return row->kind == CONFIG_TEXT && !*((const char *)config + row->offset);
-}
-
-static void keep_value(const struct config_row *row, const struct config *old, struct config *now)
-{
-    AUTO_STR struct str was, is;
-    str_init(&was, sizeof *old);
-    str_init(&is, sizeof *old);
-    config_value_text(old, row, &was);
-    config_value_text(now, row, &is);
-    if (str_equal(str_text(&was), str_text(&is)))
-        return;
-    if (!is_unsaid(row, now))
-        log_warn("event=needs_restart", "key=%s in_effect=%s", row->key, LOG_VALUE(str_text(&was)));
-    size_t size = row->kind == CONFIG_TEXT ? row->size : sizeof(msec);
-    memcpy((char *)now + row->offset, (const char *)old + row->offset, size);
-}
-
-/* What cannot change while the agent runs keeps its old value, and says so. */
-static void keep_fixed(const struct config *old, struct config *now)
-{
-    size_t count;
-    const struct config_row *rows = config_rows(&count);
-    for (size_t i = 0; i < count; i++)
-        if (is_fixed(&rows[i]))
-            keep_value(&rows[i], old, now);
-}
-
-void agent_reload(struct agent *agent)
-{
-    struct err err = ERR_NONE;
-    struct config_set config;
-    notify_reloading(agent->notify);
-    int rc = options_config(agent->options, &config, &err);
-    if (rc == 0) {
-        keep_fixed(&agent->config.values, &config.values);
-        rc = config_finish(&config, &err);
-        if (rc < 0)
-            config_release(&config);
-    }
-    if (rc < 0) {
-        log_error("event=reload_failed", "error=%s effect=old_configuration_stays",
-                  LOG_VALUE(err.text));
-        notify_ready(agent->notify);
-        return;
-    }
-    bool other_source = !str_equal(agent->config.values.desired_url, config.values.desired_url) ||
-                        !str_equal(agent->config.values.ca_file, config.values.ca_file);
-    config_release(&agent->config);
-    agent->config = config;
-    options_use_log(&agent->config.values);
-    struct core_options options;
-    core_options_of(agent, &options);
-    core_set_options(agent->core, &options);
-    log_info("event=reloaded", "desired=%s", LOG_VALUE(agent->config.values.desired_url));
-    notify_ready(agent->notify);
-    if (!other_source) {
-        fetch_now(agent, COMMAND_POLL);
-        return;
-    }
-    if (agent->reopening_source)
-        return; /* the one that opens next reads the newest configuration */
-    agent->reopening_source = true;
-    source_close(agent->source, on_old_source_closed, agent);
-}
+/* ------------------------------------------------------------------ signals */
 
 static void on_signal(uv_signal_t *handle, int number)
 {

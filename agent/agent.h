@@ -1,7 +1,8 @@
 /* agent.h: the resident agent: everything wired together, and its life. Private to agent/.
  *
  * options.c  flags, environment and files -> struct config_set
- * agent.c    open, run, reload, close: what exists when, and in which order it goes
+ * agent.c    open, run, close: what exists when, and in which order it goes
+ * reload.c   SIGHUP: what may change while it runs
  * host.c     struct host: the core's actions become calls, their answers become events
  * dump.c     SIGUSR1: the state, to the log
  * main.c     from argv to an exit code */
@@ -39,6 +40,8 @@ int options_config(const struct options *options, struct config_set *ret, struct
 void options_use_log(const struct config *config); /* its level and format, from now on */
 void options_help(void);
 
+#define CLOSE_STAGE_SOURCE 1 /* of close_next() in agent.c */
+
 enum agent_stage { AGENT_RUNNING, AGENT_CLOSING, AGENT_CLOSED };
 
 struct agent {
@@ -72,7 +75,11 @@ struct agent {
 int agent_open(struct agent *agent, const struct options *options, struct config_set *config,
                struct err *err);     /* takes config; -EBUSY and -EINVAL are terminal */
 void agent_run(struct agent *agent); /* until SIGTERM or SIGINT; everything is closed after it */
-/* SIGHUP: read the configuration anew and fetch. A bad one changes nothing. */
+int agent_open_source(struct agent *agent, struct err *err);
+void agent_core_options(const struct agent *agent, struct core_options *ret);
+void agent_part_closed(void *ctx); /* one of agent->open_parts */
+
+/* reload.c: SIGHUP: read the configuration anew and fetch. A bad one changes nothing. */
 void agent_reload(struct agent *agent);
 
 /* host.c */

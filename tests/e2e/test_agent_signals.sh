@@ -66,6 +66,23 @@ test_sighup_changes_the_log_level() {
     eventually 5 "debug lines" log_level_is_debug
 }
 
+test_sighup_says_what_needs_a_restart() {
+    by_file BERTH_HOST_ID BERTH_CLUSTER BERTH_SOCKET
+    simple 1
+    agent_start
+    expect "it runs" berth wait web --timeout 30s
+    printf 'BERTH_HOST_ID=another\nBERTH_CLUSTER=other\nBERTH_SOCKET=%s\n%s\n' "$berth_socket" \
+        'BERTH_PULL_INACTIVITY_TIMEOUT=7s' >"$test_dir/berth.conf"
+    kill -HUP "$agent_pid"
+    eventually 5 "reloaded" log_says 'event=reloaded'
+    expect "the cluster" log_says 'needs_restart.*key=BERTH_CLUSTER.*in_effect=e2e'
+    expect "the host id" log_says "needs_restart.*key=BERTH_HOST_ID.*in_effect=$host_id"
+    expect "the pull's timeout" log_says 'needs_restart.*key=BERTH_PULL_INACTIVITY.*in_effect=1m'
+    refute "what did not change" log_says 'needs_restart.*key=BERTH_(SOCKET|RUNTIME|STATE_DIR)'
+    expect "and goes on as it was" config_is BERTH_HOST_ID "$host_id"
+    expect "with its task" steady web 1
+}
+
 test_sighup_with_an_unusable_url_changes_nothing() {
     local good
     by_file BERTH_DESIRED_URL
