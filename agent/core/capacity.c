@@ -29,7 +29,7 @@ void service_find_fixed_port(struct service_fact *service)
                    protocol_name(mapping ? mapping->protocol : wanted->publish[0].protocol));
 }
 
-/* ECS, ecs.md 1.6: a task takes its own memory, else the sum of what its containers reserve. */
+/* As ECS counts it: a task takes its own memory, else the sum of what its containers reserve. */
 static int64_t memory_of(const struct task_definition *definition)
 {
     int64_t sum = 0;

@@ -83,7 +83,7 @@ void desired_unref(struct desired *desired); /* NULL is fine */
 const struct service *desired_service(const struct desired *desired, const char *name);
 const struct one_off *desired_one_off(const struct desired *desired, const char *id);
 
-/* ECS's rounding, ecs.md 6.1: ceil(desired * min / 100) and floor(desired * max / 100). */
+/* The rounding of ECS deployments: ceil(desired * min / 100) and floor(desired * max / 100). */
 int64_t service_minimum_healthy(const struct service *service);
 int64_t service_maximum_running(const struct service *service);
 

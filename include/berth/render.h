@@ -1,6 +1,6 @@
 /* render.h: from nouns to the runtime's words: the body of POST /containers/create.
  *
- * The mapping is ecs.md section 2 (task definition -> Docker fields). Pure. */
+ * The mapping is that of the ECS agent: task definition -> Docker fields. Pure. */
 #ifndef BERTH_RENDER_H
 #define BERTH_RENDER_H
 
