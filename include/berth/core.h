@@ -407,15 +407,17 @@ struct change {
 struct stopped_task {
     char id[TASK_ID_LEN + 1];
     char *service, *one_off, *definition_name;
+    int64_t generation, slot, attempt;
     const char *stop_code;
     char *reason;
-    msec created_wall, started_wall, stopped_wall;
+    msec created_wall, started_wall, stopping_wall, stopped_wall;
     size_t container_count;
     struct stopped_container {
-        char *name, *image, *image_id, *runtime_id, *reason;
-        bool exit_known;
+        char *name, *runtime_name, *image, *image_id, *runtime_id, *reason;
+        bool essential, exit_known, oom_killed;
         int64_t exit_code;
         int restart_count;
+        msec started_wall, finished_wall;
     } * containers;
 };
 
