@@ -33,7 +33,8 @@ LIBRARY_SOURCES := $(wildcard agent/base/*.c agent/model/*.c agent/core/*.c agen
 AGENT_SOURCES := $(wildcard agent/*.c)
 CLI_SOURCES := $(wildcard agent/cli/*.c)
 SIM_SOURCES := $(wildcard tests/sim/*.c)
-TEST_LIBRARY := $(filter-out tests/lib/test_main.c,$(wildcard tests/lib/*.c))
+TEST_LIBRARY := $(filter-out tests/lib/test_main.c tests/sim/main.c,\
+  $(wildcard tests/lib/*.c tests/sim/*.c))
 TEST_SOURCES := $(wildcard tests/base/*.c tests/model/*.c tests/core/*.c tests/edge/*.c tests/cli/*.c)
 FUZZ_SOURCES := $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c))
 TESTS := $(patsubst %.c,$(O)/%,$(TEST_SOURCES))

@@ -7,6 +7,7 @@
 #include "tests/sim/sim.h"
 
 #define CALL_DEADLINE SECONDS(30)
+#define UNHEALTHY_AFTER SECONDS(30)
 
 static const struct {
     const char *word;
@@ -46,7 +47,7 @@ bool runtime_healthy(const struct world *world, const struct fake_container *con
 {
     struct behaviour behaviour = behaviour_of(container->image);
     msec up = world->now - container->started_at;
-    if (container->state != RUNTIME_RUNNING || behaviour.never_healthy ||
+    if (container->state != RUNTIME_RUNNING || behaviour.never_healthy || container->sick ||
         up < behaviour.healthy_after)
         return false;
     return !behaviour.flap_period || world->calm || world->strict ||
@@ -70,7 +71,7 @@ static void tell(struct world *world, const struct fake_container *container)
 {
     if (!container->ours || !world->runtime_up || world_chance(world, world->knobs.event_dropped))
         return;
-    msec delay = prng_range(&world->prng, 0, 30);
+    msec delay = world_between(world, 0, 30);
     if (world_chance(world, world->knobs.event_late))
         delay += prng_range(&world->prng, 1000, 60000);
     int times = world_chance(world, world->knobs.event_doubled) ? 2 : 1;
@@ -92,6 +93,29 @@ void runtime_exit(struct world *world, const char *name, uint64_t run, int code,
     container->finished_wall = world_wall(world);
     world_trace(world, "  (%s exits with %d)", name, code);
     tell(world, container);
+}
+
+/* Docker tells when the verdict of a health check changes, and what it is now, the look says. */
+void runtime_health(struct world *world, const char *name, uint64_t run)
+{
+    struct fake_container *container = runtime_find(world, name);
+    if (container && container->state == RUNTIME_RUNNING && container->run == run)
+        tell(world, container);
+}
+
+void runtime_sicken(struct world *world, const char *name, bool sick)
+{
+    struct fake_container *container = runtime_find(world, name);
+    ASSERT(container);
+    container->sick = sick;
+    tell(world, container);
+}
+
+static void expect_health(struct world *world, const struct fake_container *container, msec at)
+{
+    struct later *later = world_later(world, at, LATER_HEALTH);
+    later->run = container->run;
+    (void)snprintf(later->name, sizeof later->name, "%s", container->name);
 }
 
 void runtime_vanish(struct world *world, const char *name)
@@ -124,7 +148,7 @@ void runtime_restart(struct world *world, bool containers_die)
                               .text = "event stream closed" };
         world_event(world, &down);
     }
-    world_later(world, world->now + prng_range(&world->prng, 500, 30000), LATER_RUNTIME_UP);
+    world_later(world, world->now + world_between(world, 500, 30000), LATER_RUNTIME_UP);
 }
 
 /* ------------------------------------------------------------------ looks */
@@ -167,10 +191,10 @@ static void snapshot_one(const struct world *world, struct observed *observed,
         .task_container_count = from->containers_of_task,
     };
     if (from->health_check && from->state == RUNTIME_RUNNING)
-        to->health =
-            runtime_healthy(world, from)
-                ? HEALTH_HEALTHY
-                : (world->now - from->started_at < 30000 ? HEALTH_STARTING : HEALTH_UNHEALTHY);
+        to->health = runtime_healthy(world, from)
+                         ? HEALTH_HEALTHY
+                         : (world->now - from->started_at < UNHEALTHY_AFTER ? HEALTH_STARTING
+                                                                            : HEALTH_UNHEALTHY);
     if (from->host_port && from->state == RUNTIME_RUNNING) {
         to->ports = arena_array(arena, 1, sizeof *to->ports);
         to->ports[0] = (struct observed_port){ 80, from->host_port, PROTOCOL_TCP };
@@ -247,14 +271,14 @@ static void fill_wish(const struct world *world, struct fake_container *wish,
 
 static msec duration_of(struct world *world, const struct action *action)
 {
-    msec latency = prng_range(&world->prng, 1, world->knobs.latency_max);
+    msec latency = world_between(world, 1, world->knobs.latency_max);
     if (action->kind == ACT_PULL && !image_of(world, action->image)->local)
-        latency += prng_range(&world->prng, 10, world->knobs.pull_max);
+        latency += world_between(world, 10, world->knobs.pull_max);
     if (action->kind != ACT_STOP)
         return latency;
     const struct fake_container *container = runtime_find(world, action->container_name);
     bool deaf = container && behaviour_of(container->image).slow_stop;
-    return latency + (deaf ? action->stop_timeout_ms : prng_range(&world->prng, 5, 500));
+    return latency + (deaf ? action->stop_timeout_ms : world_between(world, 5, 500));
 }
 
 void runtime_perform(struct world *world, const struct action *action)
@@ -359,6 +383,10 @@ static void effect_start(struct world *world, struct later *later)
             struct later *exit = world_later(world, world->now + behaviour.exits_after, LATER_EXIT);
             exit->run = container->run;
             (void)snprintf(exit->name, sizeof exit->name, "%s", container->name);
+        }
+        if (container->health_check) {
+            expect_health(world, container, world->now + behaviour.healthy_after);
+            expect_health(world, container, world->now + UNHEALTHY_AFTER);
         }
         tell(world, container);
     }

@@ -74,6 +74,7 @@ struct fake_container {
     bool essential;
     int64_t containers_of_task, stop_timeout_s;
     bool health_check; /* docker's own */
+    bool sick;         /* a transcript made it so */
     int64_t host_port; /* fixed, 0 = none */
 };
 
@@ -87,6 +88,7 @@ enum later_kind {
     LATER_REPLY,
     LATER_EXIT,
     LATER_HINT,
+    LATER_HEALTH, /* of a container with a check may have changed */
     LATER_WAKE,
     LATER_RUNTIME_UP,
     LATER_START_AGENT
@@ -115,6 +117,8 @@ struct world {
     struct prng prng;
     struct knobs knobs;
     bool strict, calm;
+    bool steady;         /* transcripts: everything takes as long as it can */
+    msec retry_after_ms; /* what the source asks for, 0 = nothing */
     msec now, wall_offset;
     uint64_t next_order;
     struct later *queue; /* a binary heap by (at, order) */
@@ -150,6 +154,9 @@ struct world {
     struct witness *witness;
     struct str trace;
     bool tracing;
+    /* A transcript's: before each action, and with NULL after each event. */
+    void (*listen)(struct world *world, const struct action *action);
+    void *listener;
     char failure[600]; /* "" = all is well */
 };
 
@@ -163,6 +170,7 @@ struct later *world_later(struct world *world, msec at, enum later_kind kind);
 void world_event(struct world *world, struct event *event);
 msec world_wall(const struct world *world);
 bool world_chance(struct world *world, double probability);
+msec world_between(struct world *world, msec low, msec high);
 __attribute__((format(printf, 2, 3))) void world_trace(struct world *world, const char *format,
                                                        ...);
 __attribute__((format(printf, 2, 3))) void world_fail(struct world *world, const char *format, ...);
@@ -172,6 +180,8 @@ struct behaviour behaviour_of(const char *image);
 void runtime_perform(struct world *world, const struct action *action);
 void runtime_effect(struct world *world, struct later *later);
 void runtime_exit(struct world *world, const char *name, uint64_t run, int code, bool oom);
+void runtime_sicken(struct world *world, const char *name, bool sick);
+void runtime_health(struct world *world, const char *name, uint64_t run);
 void runtime_vanish(struct world *world, const char *name);
 void runtime_restart(struct world *world, bool containers_die);
 bool runtime_healthy(const struct world *world, const struct fake_container *container);

@@ -43,11 +43,12 @@ void source_perform(struct world *world, const struct action *action)
     bool garbage = world_chance(world, world->knobs.fetch_garbage);
     bool is_older =
         world_chance(world, world->knobs.fetch_older) && world->core->revision_floor > 1;
-    msec at = world->now + prng_range(&world->prng, 1, fails ? 30000 : 200);
+    msec at = world->now + world_between(world, 1, fails ? 30000 : 200);
     struct later *later = world_later(world, at, LATER_REPLY);
     later->event = (struct event){ .kind = EV_FETCHED,
                                    .action = action->id,
                                    .fetched = FETCH_FAILED,
+                                   .retry_after_ms = world->retry_after_ms,
                                    .accept_older = action->accept_older };
     (void)snprintf(later->text, sizeof later->text, "GET answered 500");
     if (fails || !world->published)
@@ -71,8 +72,7 @@ void source_perform(struct world *world, const struct action *action)
 void save_perform(struct world *world, const struct action *action)
 {
     bool fails = world_chance(world, world->knobs.save_fails);
-    struct later *later =
-        world_later(world, world->now + prng_range(&world->prng, 1, 40), LATER_REPLY);
+    struct later *later = world_later(world, world->now + world_between(world, 1, 40), LATER_REPLY);
     later->event = (struct event){ .kind = EV_DONE,
                                    .action = action->id,
                                    .outcome = fails ? OUTCOME_REFUSED : OUTCOME_OK };

@@ -99,6 +99,11 @@ bool world_chance(struct world *world, double probability)
     return probability > 0 && !world->calm && prng_chance(&world->prng, probability);
 }
 
+msec world_between(struct world *world, msec low, msec high)
+{
+    return world->steady ? high : prng_range(&world->prng, low, high);
+}
+
 static void trace_action(struct world *world, const struct action *action)
 {
     if (action->kind == ACT_OBSERVE || action->kind == ACT_PROBE || action->kind == ACT_FETCH ||
@@ -125,6 +130,8 @@ static void host_perform(void *self, const struct action *action)
     }
     checks_action(world, action);
     trace_action(world, action);
+    if (world->listen)
+        world->listen(world, action);
     if (action->kind == ACT_FETCH)
         source_perform(world, action);
     else if (action->kind == ACT_SAVE)
@@ -164,6 +171,8 @@ void world_event(struct world *world, struct event *event)
     driver_event(&world->driver, event);
     trace_changes(world, changes);
     checks_said(world, changes);
+    if (world->listen)
+        world->listen(world, NULL);
     const struct desired *desired = world->core->desired;
     if (desired && desired->revision < world->highest_revision)
         world_fail(world, "document revision %lld after %lld", (long long)desired->revision,
@@ -182,6 +191,11 @@ void world_start_agent(struct world *world)
     if (world_chance(world, world->knobs.memory_lost)) {
         memory_free(world->memory);
         world->memory = NULL;
+        world->highest_revision = 0;
+        if (prng_chance(&world->prng, 0.5)) {
+            free(world->stored);
+            world->stored = NULL;
+        }
     }
     world->core = core_new(&world->options);
     struct host host = { .self = world,
@@ -216,7 +230,7 @@ void world_kill_agent(struct world *world)
     world->agent_up = false;
     core_free(world->core);
     world->core = NULL;
-    world_later(world, world->now + prng_range(&world->prng, 100, 20000), LATER_START_AGENT);
+    world_later(world, world->now + world_between(world, 100, 20000), LATER_START_AGENT);
 }
 
 /* ------------------------------------------------------------------ run */
@@ -242,7 +256,7 @@ static void deliver_reply(struct world *world, struct later *later)
     checks_answered(world, event->action);
     if (event->kind == EV_OBSERVED)
         checks_look_given(world, event->observed->full);
-    if (event->kind == EV_FETCHED && event->fetched != FETCH_FAILED)
+    if (event->kind == EV_FETCHED && event->fetched == FETCH_NEW)
         checks_document_given(world);
     world_event(world, event);
 }
@@ -271,6 +285,9 @@ static void deliver(struct world *world, struct later *later)
                          false);
         break;
     }
+    case LATER_HEALTH:
+        runtime_health(world, later->name, later->run);
+        break;
     case LATER_HINT:
         deliver_hint(world, later->name);
         break;
