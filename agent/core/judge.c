@@ -81,7 +81,8 @@ void judge_service(struct step *step, struct service_fact *service)
                         "healthy again: %lld of %lld tasks", (long long)service->healthy,
                         (long long)service->wanted->desired_count);
         service->warned_at = service->unwell_since = 0;
-        service->wait.reason = WAIT_NONE;
+        if (service->primary->state == DEPLOYMENT_COMPLETED)
+            wait_clear(&service->wait); /* else it is well, and not yet where it should be */
         return;
     }
     if (service->primary->state == DEPLOYMENT_IN_PROGRESS || service->unwell_since == 0) {

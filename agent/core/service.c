@@ -352,7 +352,9 @@ static void plan_service(struct step *step, struct service_fact *service)
     retire_tasks(step, service, room_needed);
     if (service->wait.reason == before.reason)
         service->wait.since = before.since;
-    if (service->wait.reason == WAIT_NONE && service->healthy < service->wanted->desired_count)
+    bool carries_on = service->healthy >= service->wanted->desired_count &&
+                      service->primary->state == DEPLOYMENT_COMPLETED;
+    if (service->wait.reason == WAIT_NONE && !carries_on)
         blame_newest_task(core, service, &before);
     judge_deployment(step, service);
     judge_service(step, service);
