@@ -41,7 +41,7 @@ struct store_save {
 struct store {
     uv_loop_t *loop;
     struct store_directory directory;
-    int lock;
+    int lock; /* -1: none could be written */
     struct store_save *running[STORE_KINDS], *waiting[STORE_KINDS];
     bool closing;
     uv_timer_t farewell;
@@ -71,6 +71,27 @@ static int make_directories(const char *path, struct err *err)
     return 0;
 }
 
+static void close_lock(int lock)
+{
+    if (lock >= 0)
+        (void)close(lock);
+}
+
+/* A full or read-only directory is no reason to leave the containers alone: what it holds can
+ * still be read, and saving goes on trying. The locks beside the control socket remain. */
+static int take_lock(const char *directory, int *ret_lock, struct err *err)
+{
+    AUTO_FREE char *path = memory_printf("%s/agent", directory);
+    AUTO_FREE char *what = memory_printf("state directory %s", directory);
+    struct err why = ERR_NONE;
+    int rc = lock_open(path, what, ret_lock, &why);
+    if (!store_is_unwritable(rc))
+        return rc < 0 ? err_say(err, rc, "%s", why.text) : 0;
+    log_error("event=state_not_writable", "error=%s effect=nothing_is_saved", LOG_VALUE(why.text));
+    *ret_lock = -1;
+    return 0;
+}
+
 int store_open(uv_loop_t *loop, const char *directory, struct store **ret, struct err *err)
 {
     if (!directory || !*directory)
@@ -78,16 +99,14 @@ int store_open(uv_loop_t *loop, const char *directory, struct store **ret, struc
     int rc = make_directories(directory, err);
     if (rc < 0)
         return rc;
-    AUTO_FREE char *lock_path = memory_printf("%s/agent", directory);
-    AUTO_FREE char *what = memory_printf("state directory %s", directory);
     int lock;
-    rc = lock_open(lock_path, what, &lock, err);
+    rc = take_lock(directory, &lock, err);
     if (rc < 0)
         return rc;
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         rc = err_set(err, -errno, "open state directory %s", directory);
-        (void)close(lock);
+        close_lock(lock);
         return rc;
     }
 
@@ -301,7 +320,7 @@ void store_save_memory(struct store *store, const struct memory *memory, store_d
 static void store_on_farewell_closed(uv_handle_t *handle)
 {
     struct store *store = handle->data;
-    (void)close(store->lock);
+    close_lock(store->lock);
     (void)close(store->directory.fd);
     if (store->on_closed)
         store->on_closed(store->closed_ctx);

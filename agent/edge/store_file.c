@@ -61,6 +61,11 @@ int store_write(int directory, const char *name, const char *bytes, size_t len, 
     return 0;
 }
 
+bool store_is_unwritable(int rc)
+{
+    return rc == -ENOSPC || rc == -EDQUOT || rc == -EROFS;
+}
+
 /* ------------------------------------------------------------------ reading */
 
 static int read_all(int fd, size_t max, char **ret, size_t *ret_len)

@@ -68,14 +68,31 @@ static char *random_id(void)
     return str_take(&text);
 }
 
-static char *decide(const char *configured, const char *kept)
+static char *decide(const char *configured, const char *kept, bool *ret_random)
 {
+    *ret_random = false;
     if (configured && *configured)
         return memory_strdup(configured);
     if (kept)
         return memory_strdup(kept);
     char *id = machine_id();
+    *ret_random = !id;
     return id ? id : random_id();
+}
+
+/* Where nothing can be saved, an id that will be found again the same way is good enough. */
+static int keep(const struct store_directory *directory, const char *id, bool random,
+                struct err *err)
+{
+    AUTO_FREE char *line = memory_printf("%s\n", id);
+    struct err why = ERR_NONE;
+    int rc = store_write(directory->fd, HOST_ID_FILE, line, strlen(line), &why);
+    if (rc == 0)
+        return 0;
+    if (random || !store_is_unwritable(rc))
+        return err_say(err, rc, "state directory %s: %s", directory->path, why.text);
+    log_error("event=host_id_not_kept", "id=%s error=%s", id, LOG_VALUE(why.text));
+    return 0;
 }
 
 int store_host_id(struct store *store, const char *configured, char *ret, size_t size,
@@ -87,17 +104,15 @@ int store_host_id(struct store *store, const char *configured, char *ret, size_t
                        "host id \"%s\": 1 to %d letters, digits, '-', '_', '.' and ':' are allowed",
                        configured, NAME_MAX_LEN);
     AUTO_FREE char *kept = read_kept(directory->fd);
-    AUTO_FREE char *id = decide(configured, kept);
+    bool random;
+    AUTO_FREE char *id = decide(configured, kept, &random);
     if (strlen(id) >= size)
         return err_say(err, -ENAMETOOLONG, "host id \"%s\" is too long", id);
     if (kept && !str_equal(kept, id))
         log_warn("event=host_id_changed", "from=%s to=%s", kept, id);
-    if (!str_equal(kept, id)) {
-        AUTO_FREE char *line = memory_printf("%s\n", id);
-        int rc = store_write(directory->fd, HOST_ID_FILE, line, strlen(line), err);
-        if (rc < 0)
-            return err_wrap(err, "state directory %s", directory->path);
-    }
+    int rc = str_equal(kept, id) ? 0 : keep(directory, id, random, err);
+    if (rc < 0)
+        return rc;
     (void)snprintf(ret, size, "%s", id);
     return 0;
 }

@@ -8,6 +8,7 @@
 #ifndef BERTH_STORE_INSIDE_H
 #define BERTH_STORE_INSIDE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "berth/err.h"
@@ -21,6 +22,8 @@
 /* Replace directory/name by these bytes so that a crash leaves the old or the new, never a part.
  * Blocks on fsync. */
 int store_write(int directory, const char *name, const char *bytes, size_t len, struct err *err);
+/* The directory is full or read-only: nothing can be saved for now, all else can go on. */
+bool store_is_unwritable(int rc);
 /* Read directory/name whole: 0, -ENOENT, another -errno. NUL-terminated; the caller frees. */
 int store_read(int directory, const char *name, char **ret, size_t *ret_len, struct err *err);
 

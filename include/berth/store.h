@@ -29,7 +29,8 @@ struct stored_document {
     char *url, *etag, *last_modified;
 };
 
-/* Creates the directory when missing and takes its lock. -EBUSY: the text names the other pid. */
+/* Creates the directory when missing and takes its lock. -EBUSY: the text names the other pid. One
+ * that is there but full or read-only will do: the log says so, and each save tries again. */
 int store_open(uv_loop_t *loop, const char *directory, struct store **ret, struct err *err);
 /* Waits for the saves under way and queued, then gives the lock back. */
 void store_close(struct store *store, void (*on_closed)(void *ctx), void *ctx);
@@ -47,7 +48,8 @@ void store_save_memory(struct store *store, const struct memory *memory, store_d
 
 /* Who this host is: configured, else what was decided before (the file host-id), else machine-id,
  * else random; what was decided is kept. A configured id that differs from the one kept replaces
- * it, with a warning in the log. Blocks for a small file write: for the start. */
+ * it, with a warning in the log. Where nothing can be saved, only a random one is refused. Blocks
+ * for a small file write: for the start. */
 int store_host_id(struct store *store, const char *configured, char *ret, size_t size,
                   struct err *err);
 

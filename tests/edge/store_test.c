@@ -516,6 +516,53 @@ TEST(store, keeps_the_old_file_when_the_disk_is_full)
     world_close(&world);
 }
 
+static void expect_start_without_saving(struct world *world)
+{
+    char id[256], again[256];
+    world_start(world);
+    save_document_now(world, "new");
+    assert_true(world->rc[world->done - 1] < 0);
+    /* It is found the same way next time; there is always a machine-id where this can run. */
+    assert_int_equal(store_host_id(world->store, "edge-7", id, sizeof id, NULL), 0);
+    assert_string_equal(id, "edge-7");
+    if (access("/etc/machine-id", R_OK) == 0) {
+        assert_int_equal(store_host_id(world->store, "", id, sizeof id, NULL), 0);
+        assert_int_equal(store_host_id(world->store, "", again, sizeof again, NULL), 0);
+        assert_string_equal(id, again);
+    }
+    world_stop(world);
+}
+
+TEST(store, opens_where_nothing_can_be_saved)
+{
+    if (getuid() != 0 || unshare(CLONE_NEWNS) < 0 ||
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        SKIP("only root with its own mounts can make a full disk");
+    struct world world;
+    world_open(&world);
+    world_stop(&world);
+    if (mount("tmpfs", world.directory, "tmpfs", 0, "size=64k") < 0)
+        SKIP("no tmpfs can be mounted");
+    log_set_level(LOG_ERROR + 1);
+    world_start(&world);
+    save_document_now(&world, "old");
+    world_stop(&world);
+    assert_int_equal(mount(NULL, world.directory, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+    expect_start_without_saving(&world);
+    world_start(&world);
+    expect_document(&world, "old");
+    world_stop(&world);
+    assert_int_equal(umount2(world.directory, MNT_DETACH), 0);
+
+    /* Not even room for an empty file. */
+    assert_int_equal(mount("tmpfs", world.directory, "tmpfs", 0, "size=4k,nr_inodes=1"), 0);
+    expect_start_without_saving(&world);
+    assert_int_equal(umount2(world.directory, MNT_DETACH), 0);
+    log_set_level(LOG_INFO);
+    world_start(&world);
+    world_close(&world);
+}
+
 TEST(store, refuses_what_would_be_too_large_to_read_back)
 {
     struct world world;
