@@ -130,7 +130,7 @@ enum image_verdict image_need(struct step *step, const char *name, const struct 
     struct image *image = image_get(core, name);
     enum pull_mode mode = mode_for(core, image, wish->fresh);
     if (image->action) {
-        wait_set(wait, core, WAIT_IMAGE, "%.80s%s%.70s", name, *image->progress ? ": " : "",
+        wait_set(wait, core, WAIT_IMAGE, "%.80s%s%s", name, *image->progress ? ": " : "",
                  image->progress);
         return IMAGE_COMES;
     }
@@ -155,10 +155,11 @@ static void pull_succeeded(struct core *core, struct image *image, bool was_loca
     image->fresh_at = image->asked_at;
     image->attempts = 0;
     image->error[0] = '\0';
-    if (was_local)
-        return;
-    change_emit(core, CHANGE_IMAGE, false, "", "", "", "%s pulled", image->name);
-    if (image->pulled_once)
+    if (!was_local)
+        change_emit(core, CHANGE_IMAGE, false, "", "", "", "%s pulled", image->name);
+    /* "once" insists on the registry's answer, and "up to date" is one. */
+    bool confirmed = !was_local || core->options.pull_behavior == PULL_ONCE;
+    if (image->pulled_once || !confirmed)
         return;
     image->pulled_once = true;
     core_remember(core);

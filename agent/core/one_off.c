@@ -169,6 +169,17 @@ static void note_lost(struct core *core, struct one_off_record *record)
                 record->id, record->reason);
 }
 
+/* A lost record is made again from what the containers themselves say, whenever they say it. */
+static void note_started(struct core *core, const struct task *task)
+{
+    struct one_off_record *record = one_off_get(core, task->one_off);
+    bool ran_unknown = record->state == ONE_OFF_NEW || record->state == ONE_OFF_LOST;
+    if (!ran_unknown || !task_ever_started(task))
+        return;
+    record->started_wall = task->started_wall ? task->started_wall : core->wall;
+    one_off_move(core, record, ONE_OFF_STARTED);
+}
+
 /* From labels: the containers themselves say that it was started. */
 void one_off_adopt(struct core *core, struct task *task)
 {
@@ -176,11 +187,7 @@ void one_off_adopt(struct core *core, struct task *task)
     (void)snprintf(record->task_id, sizeof record->task_id, "%s", task->id);
     if (!record->definition_name)
         record->definition_name = memory_strdup(task->definition_name);
-    if (record->state != ONE_OFF_STOPPED && record->state != ONE_OFF_STARTED &&
-        task_ever_started(task)) {
-        record->started_wall = core->wall;
-        one_off_move(core, record, ONE_OFF_STARTED);
-    }
+    note_started(core, task);
     if (record->state != ONE_OFF_STOPPED)
         return;
     task->stopped_by_us = true;
@@ -211,6 +218,7 @@ void plan_one_offs(struct step *step)
     for (struct task *task = core->tasks; task; task = task->next) {
         if (!*task->one_off)
             continue;
+        note_started(core, task);
         note_result(core, task);
         if (is_outdated(one_off_get(core, task->one_off), task)) {
             task->stopped_by_us = true;

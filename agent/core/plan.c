@@ -212,17 +212,26 @@ static void plan_everything(struct step *step)
     struct core *core = step->core;
     index_tasks(core);
     plan_health(step);
-    if (core->desired) {
-        plan_removed_services(step);
-        index_tasks(core);
-        plan_services(step);
-        plan_one_offs(step);
-    }
+    plan_removed_services(step);
+    index_tasks(core);
+    plan_services(step);
+    plan_one_offs(step);
     for (struct task *task = core->tasks; task; task = task->next)
         plan_task(step, task);
     plan_probes(step);
     report_statuses(core);
     drop_gone(step);
+}
+
+/* A document that is bad, or has not come, gives no right to touch anything: what runs is seen and
+ * reported. */
+static void watch_only(struct step *step)
+{
+    struct core *core = step->core;
+    index_tasks(core);
+    if (core->observed_once)
+        plan_health(step);
+    report_statuses(core);
 }
 
 /* Nothing destructive before both a first look and a document. What one pass decides can make
@@ -232,8 +241,10 @@ void plan(struct step *step)
     struct core *core = step->core;
     for (int pass = 0; pass < PASSES_MAX; pass++) {
         step->effects->wake_at = MSEC_NEVER;
-        if (core->observed_once && core->document_decided)
+        if (core->observed_once && core->desired)
             plan_everything(step);
+        else
+            watch_only(step);
         if (step->effects->wake_at > core->now)
             break;
     }

@@ -319,7 +319,10 @@ static bool all_essential_run(struct world *world, const struct task *task)
 {
     for (size_t i = 0; i < task->container_count; i++) {
         const struct fake_container *there = runtime_find(world, task->containers[i].runtime_name);
-        if (task->containers[i].essential && (!there || there->state != RUNTIME_RUNNING))
+        bool essential = task->containers[i].essential;
+        if (there && !there->started)
+            return false; /* it was still being started */
+        if (essential && (!there || there->state != RUNTIME_RUNNING || is_last_words(world, there)))
             return false;
     }
     return true;
