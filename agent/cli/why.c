@@ -62,7 +62,7 @@ static void say_task(const cJSON *task)
     char id[13], time[40];
     const char *reason = json_string(task, "stoppedReason", NULL);
     const char *code = json_string(task, "stopCode", NULL);
-    printf("Task %s of %s is %s (wanted %s, %s), created %s", task_word(task, id),
+    printf("Task %s of %s is %s (wanted %s, health %s), created %s", task_word(task, id),
            json_string(task, "taskDefinition", ""), json_string(task, "lastStatus", ""),
            json_string(task, "desiredStatus", ""), json_string(task, "healthStatus", ""),
            ago(task, "createdAt", time));
@@ -96,11 +96,14 @@ static void say_image(const cJSON *image)
 {
     char time[40];
     const char *error = json_string(image, "error", NULL);
+    const char *progress = json_string(image, "progress", NULL);
     bool pulling = str_equal(json_string(image, "state", ""), "PULLING");
     printf("Image %s %s", json_string(image, "image", ""),
            pulling ? "is being pulled" : "could not be pulled");
+    if (progress)
+        printf(" (%s)", progress);
     if (error)
-        printf(": %s", error);
+        printf("%s: %s", pulling ? "; the attempt before failed" : "", error);
     if (json_string(image, "nextAttemptAt", NULL))
         printf("; next attempt %s", ago(image, "nextAttemptAt", time));
     printf(".\n");
@@ -128,20 +131,31 @@ static void say_health(const cJSON *health)
            output ? ", last output: " : "", output ? output : "");
 }
 
-static void say_exit(const cJSON *end)
+/* "exited with code 3 5s ago", "did not start", "has an end that is not known" */
+static void say_end(const cJSON *end)
 {
-    char id[13], time[40];
-    const char *reason = json_string(end, "reason", NULL);
-    const cJSON *code = json_get(end, "exitCode");
-    printf("Container %s of task %s", json_string(end, "container", ""), task_word(end, id));
-    if (code)
+    char time[40];
+    bool named = json_string(end, "container", NULL) != NULL;
+    if (json_get(end, "exitCode"))
         printf(" exited with code %lld", (long long)json_integer(end, "exitCode", 0));
     else
-        printf(" has no exit code");
+        printf(named ? " did not run to an end" : " has an end that nobody saw");
     if (json_string(end, "at", NULL))
-        printf(" %s", ago(end, "at", time));
+        printf(", %s", ago(end, "at", time));
     if (json_bool(end, "oomKilled", false))
         printf(", killed for want of memory");
+}
+
+static void say_exit(const cJSON *end)
+{
+    char id[13];
+    const char *container = json_string(end, "container", NULL);
+    const char *reason = json_string(end, "reason", NULL);
+    if (container)
+        printf("Container %s of task %s", container, task_word(end, id));
+    else
+        printf("Task %s", task_word(end, id));
+    say_end(end);
     printf("%s%s.\n", reason ? ": " : "", reason ? reason : "");
 }
 

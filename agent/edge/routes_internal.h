@@ -76,19 +76,29 @@ void route_why(struct route_call *call);
 
 /* Pieces of JSON that more than one route shows. */
 void routes_text_member(struct json_writer *writer, const char *key, const char *text);
-void routes_deployment(const struct service_fact *service, const struct deployment *deployment,
-                       struct json_writer *writer);
-void routes_deployment_id(const struct service_fact *service, const struct deployment *deployment,
-                          char *ret, size_t size);
 /* {"reason","text","since","detail"}; subject may be NULL. WAIT_NONE adds nothing. */
 void routes_wait(const struct route_call *call, const struct wait *wait, const char *subject,
                  struct json_writer *writer);
 /* What the agent itself waits for; nothing when it is ready and the runtime answers. */
 void routes_agent_waits(const struct route_call *call, const char *subject,
                         struct json_writer *writer);
-/* The task with that id, unique prefix of it, or one-off id; NULL: not among those held. */
-const struct task *routes_find_task(const struct core *core, const char *name);
-const struct stopped_task *routes_find_stopped(const struct core *core, const char *name);
+/* A task that somebody named; exactly one is set. */
+struct task_found {
+    const struct task *task;
+    const struct stopped_task *stopped;  /* it is gone */
+    const struct one_off_record *record; /* all that is left of a one-off task */
+};
+/* By id, unique prefix of it, or one-off id. False: there is none such. */
+bool routes_find_task(const struct core *core, const char *name, struct task_found *ret);
+const char *routes_task_id(const struct task_found *found);
+void routes_no_task(struct route_call *call); /* the 404 for it */
+/* A whole task as an object. */
+void routes_task(const struct route_call *call, const struct task_found *found,
+                 struct json_writer *writer);
+void routes_exit_code(struct json_writer *writer, bool known, int64_t code);
+/* The object of /v1/services. */
+void routes_service(const struct route_call *call, const struct service_fact *service,
+                    struct json_writer *writer);
 /* Of those that are gone, counted from the newest: i < core->stopped_count. */
 const struct stopped_task *routes_stopped(const struct core *core, size_t i);
 
@@ -105,7 +115,8 @@ const struct task *why_subject_next(const struct why_subject *subject, const str
 /* The members of an open object. */
 void why_facts(const struct route_call *call, const struct why_subject *subject,
                struct json_writer *writer);
-void why_stopped_facts(const struct route_call *call, const struct stopped_task *stopped,
-                       struct json_writer *writer);
+/* Of a task that is no longer held: what it was and how it ended. */
+void why_end(const struct route_call *call, const struct task_found *found,
+             struct json_writer *writer);
 
 #endif

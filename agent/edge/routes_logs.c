@@ -120,14 +120,13 @@ static void tail_on_done(void *ctx, const struct runtime_result *result)
 
 static const struct task *task_or_404(struct route_call *call)
 {
-    const struct task *task = routes_find_task(call->core, call->part);
-    if (!task && routes_find_stopped(call->core, call->part))
+    struct task_found found;
+    if (!routes_find_task(call->core, call->part, &found))
+        routes_no_task(call);
+    else if (!found.task)
         control_error(call->request, 404, "LogsUnavailable",
                       "task %s is gone: its containers and their logs are removed", call->part);
-    else if (!task)
-        control_error(call->request, 404, "TaskNotFoundException",
-                      "there is no task %s on this host", call->part);
-    return task;
+    return found.task;
 }
 
 static void container_names(const struct task *task, struct str *out)

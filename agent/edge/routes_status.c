@@ -152,17 +152,17 @@ void route_status(struct route_call *call)
 
 /* ------------------------------------------------------------------ services */
 
-void routes_deployment_id(const struct service_fact *service, const struct deployment *deployment,
+static void deployment_id(const struct service_fact *service, const struct deployment *deployment,
                           char *ret, size_t size)
 {
     (void)snprintf(ret, size, "%s/%lld", service->name, (long long)deployment->generation);
 }
 
-void routes_deployment(const struct service_fact *service, const struct deployment *deployment,
-                       struct json_writer *writer)
+static void deployment_render(const struct service_fact *service,
+                              const struct deployment *deployment, struct json_writer *writer)
 {
     char id[NAME_MAX_LEN + 32];
-    routes_deployment_id(service, deployment, id, sizeof id);
+    deployment_id(service, deployment, id, sizeof id);
     json_object(writer);
     json_string_member(writer, "id", id);
     json_string_member(writer, "status", deployment == service->primary ? "PRIMARY" : "ACTIVE");
@@ -194,8 +194,8 @@ static void service_wanted(const struct service_fact *service, struct json_write
     routes_text_member(writer, "digest", digest);
 }
 
-static void service_render(const struct route_call *call, const struct service_fact *service,
-                           struct json_writer *writer)
+void routes_service(const struct route_call *call, const struct service_fact *service,
+                    struct json_writer *writer)
 {
     json_object(writer);
     json_string_member(writer, "serviceName", service->name);
@@ -211,7 +211,7 @@ static void service_render(const struct route_call *call, const struct service_f
     json_key(writer, "deployments");
     json_array(writer);
     for (const struct deployment *it = service->primary; it; it = it->older)
-        routes_deployment(service, it, writer);
+        deployment_render(service, it, writer);
     json_array_end(writer);
     json_key(writer, "waits");
     json_array(writer);
@@ -230,7 +230,7 @@ void route_services(struct route_call *call)
     json_begin(&writer, &out);
     json_array(&writer);
     for (const struct service_fact *it = call->core->services; it; it = it->next)
-        service_render(call, it, &writer);
+        routes_service(call, it, &writer);
     json_array_end(&writer);
     routes_answer(call->request, 200, &out);
 }
@@ -254,7 +254,7 @@ void route_service(struct route_call *call)
     str_init(&out, ROUTES_ANSWER_MAX);
     json_begin(&writer, &out);
     json_array(&writer);
-    service_render(call, service, &writer);
+    routes_service(call, service, &writer);
     json_array_end(&writer);
     routes_answer(call->request, 200, &out);
 }
@@ -267,7 +267,7 @@ static int64_t newest_generation(const struct service_fact *service)
 static void answer_restarted(struct route_call *call, const struct service_fact *service)
 {
     char id[NAME_MAX_LEN + 32];
-    routes_deployment_id(service, service->primary, id, sizeof id);
+    deployment_id(service, service->primary, id, sizeof id);
     struct str out;
     struct json_writer writer;
     str_init(&out, ROUTES_ANSWER_MAX);

@@ -165,14 +165,14 @@ static void why_subject(struct route_call *call, const struct why_subject *subje
     why_free(why);
 }
 
-static void why_stopped(struct route_call *call, const struct stopped_task *stopped)
+static void why_gone(struct route_call *call, const struct task_found *found)
 {
     struct str out;
     struct json_writer writer;
     str_init(&out, ROUTES_ANSWER_MAX);
     json_begin(&writer, &out);
     json_object(&writer);
-    why_stopped_facts(call, stopped, &writer);
+    why_end(call, found, &writer);
     json_object_end(&writer);
     routes_answer(call->request, 200, &out);
 }
@@ -181,16 +181,21 @@ void route_why(struct route_call *call)
 {
     const struct core *core = call->core;
     struct why_subject subject = { .service = core_service(core, call->part) };
-    if (!subject.service)
-        subject.task = routes_find_task(core, call->part);
-    if (subject.task && *subject.task->service)
-        subject.service = core_service(core, subject.task->service);
-    const struct stopped_task *stopped = routes_find_stopped(core, call->part);
-    if (subject.service || subject.task)
+    struct task_found found;
+    if (subject.service) {
         why_subject(call, &subject);
-    else if (stopped)
-        why_stopped(call, stopped);
-    else
+        return;
+    }
+    if (!routes_find_task(core, call->part, &found)) {
         control_error(call->request, 404, "NotFound", "there is no service and no task %s",
                       call->part);
+        return;
+    }
+    if (!found.task) {
+        why_gone(call, &found);
+        return;
+    }
+    subject.task = found.task;
+    subject.service = *found.task->service ? core_service(core, found.task->service) : NULL;
+    why_subject(call, &subject);
 }

@@ -29,7 +29,7 @@ static void container_waits(const struct route_call *call, const struct task *ta
     char name[NAME_MAX_LEN + TASK_ID_LEN + 64];
     for (size_t i = 0; i < task->container_count; i++) {
         const struct container *container = &task->containers[i];
-        (void)snprintf(name, sizeof name, "container %s of task %s", container->name, task->id);
+        (void)snprintf(name, sizeof name, "container %s of task %.12s", container->name, task->id);
         routes_wait(call, &container->wait, name, writer);
     }
 }
@@ -46,7 +46,7 @@ static void why_waits(const struct route_call *call, const struct why_subject *s
     }
     WHY_EACH_TASK(task, subject, call->core)
     {
-        (void)snprintf(name, sizeof name, "task %s", task->id);
+        (void)snprintf(name, sizeof name, "task %.12s", task->id);
         routes_wait(call, &task->wait, name, writer);
         container_waits(call, task, writer);
     }
@@ -126,11 +126,7 @@ static void exit_render(const struct exit_shown *shown, struct json_writer *writ
     json_object(writer);
     json_string_member(writer, "taskId", shown->task_id);
     json_string_member(writer, "container", shown->container);
-    json_key(writer, "exitCode");
-    if (shown->known)
-        json_put_int(writer, shown->code);
-    else
-        json_put_null(writer);
+    routes_exit_code(writer, shown->known, shown->code);
     json_bool_member(writer, "oomKilled", shown->oom_killed);
     routes_text_member(writer, "reason", shown->reason);
     json_int_member(writer, "restartCount", shown->restarts);
@@ -160,16 +156,15 @@ static void stopped_exits(const struct stopped_task *stopped, struct json_writer
 {
     for (size_t i = 0; i < stopped->container_count; i++) {
         const struct stopped_container *it = &stopped->containers[i];
-        exit_render(
-            &(struct exit_shown){ .task_id = stopped->id,
-                                  .container = it->name,
-                                  .reason = it->reason,
-                                  .known = it->exit_known,
-                                  .oom_killed = it->reason && str_starts(it->reason, "OutOfMemory"),
-                                  .code = it->exit_code,
-                                  .restarts = it->restart_count,
-                                  .at = stopped->stopped_wall },
-            writer);
+        exit_render(&(struct exit_shown){ .task_id = stopped->id,
+                                          .container = it->name,
+                                          .reason = it->reason,
+                                          .known = it->exit_known,
+                                          .oom_killed = it->oom_killed,
+                                          .code = it->exit_code,
+                                          .restarts = it->restart_count,
+                                          .at = stopped->stopped_wall },
+                    writer);
     }
 }
 
@@ -242,6 +237,7 @@ static void why_images(const struct route_call *call, const struct why_subject *
         json_string_member(writer, "image", it->name);
         json_string_member(writer, "state", it->state == IMAGE_PULLING ? "PULLING" : "FAILED");
         json_int_member(writer, "attempts", it->attempts);
+        routes_text_member(writer, "progress", it->state == IMAGE_PULLING ? it->progress : NULL);
         routes_text_member(writer, "error", it->error);
         bool later = it->state == IMAGE_FAILED && it->retry_at > call->now;
         json_time_member(writer, "nextAttemptAt", later ? routes_wall(call, it->retry_at) : 0);
@@ -250,55 +246,19 @@ static void why_images(const struct route_call *call, const struct why_subject *
     json_array_end(writer);
 }
 
-static void why_service(const struct service_fact *service, struct json_writer *writer)
-{
-    json_key(writer, "service");
-    json_object(writer);
-    json_string_member(writer, "serviceName", service->name);
-    json_string_member(writer, "status", service->wanted ? "ACTIVE" : "DRAINING");
-    json_int_member(writer, "desiredCount", service->wanted ? service->wanted->desired_count : 0);
-    json_int_member(writer, "runningCount", service->running);
-    json_int_member(writer, "pendingCount", service->pending);
-    json_int_member(writer, "healthyCount", service->healthy);
-    routes_text_member(writer, "stopFirstReason",
-                       service->stop_first ? service->stop_first_reason : NULL);
-    json_key(writer, "deployments");
-    json_array(writer);
-    for (const struct deployment *it = service->primary; it; it = it->older)
-        routes_deployment(service, it, writer);
-    json_array_end(writer);
-    json_object_end(writer);
-}
-
-static void why_task(const struct route_call *call, const struct task *task,
-                     struct json_writer *writer)
-{
-    json_object(writer);
-    json_string_member(writer, "taskId", task->id);
-    json_string_member(writer, "taskDefinition", task->definition_name);
-    json_string_member(writer, "lastStatus", task_last_status(call->core, task));
-    json_string_member(writer, "desiredStatus", task_desired_status(task));
-    json_string_member(writer, "healthStatus", task_health_name(task_health(call->core, task)));
-    routes_text_member(writer, "stopCode", task->stop_code);
-    routes_text_member(writer, "stoppedReason", task->stopped_reason);
-    json_bool_member(writer, "adopted", task->adopted);
-    json_time_member(writer, "createdAt", task->created_wall);
-    json_time_member(writer, "startedAt", task->started_wall);
-    json_time_member(writer, "stoppedAt", task->stopped_wall);
-    json_object_end(writer);
-}
-
 static void why_head(const struct route_call *call, const struct why_subject *subject,
                      struct json_writer *writer)
 {
     json_string_member(writer, "name", call->part);
     json_string_member(writer, "kind", subject->task ? "task" : "service");
-    if (subject->service)
-        why_service(subject->service, writer);
+    if (subject->service) {
+        json_key(writer, "service");
+        routes_service(call, subject->service, writer);
+    }
     json_key(writer, "tasks");
     json_array(writer);
     WHY_EACH_TASK(task, subject, call->core)
-    why_task(call, task, writer);
+    routes_task(call, &(struct task_found){ .task = task }, writer);
     json_array_end(writer);
 }
 
@@ -316,30 +276,34 @@ void why_facts(const struct route_call *call, const struct why_subject *subject,
 
 /* ------------------------------------------------------------------ a task that is gone */
 
-/* It has an end, and nothing that it waits for. */
-void why_stopped_facts(const struct route_call *call, const struct stopped_task *stopped,
-                       struct json_writer *writer)
+static void record_exit(const struct one_off_record *record, struct json_writer *writer)
+{
+    const struct exit_shown shown = { .task_id = record->task_id,
+                                      .reason = record->reason,
+                                      .known = record->exit_known,
+                                      .code = record->exit_code,
+                                      .at = record->stopped_wall };
+    exit_render(&shown, writer);
+}
+
+void why_end(const struct route_call *call, const struct task_found *found,
+             struct json_writer *writer)
 {
     json_string_member(writer, "name", call->part);
     json_string_member(writer, "kind", "task");
     json_key(writer, "tasks");
     json_array(writer);
-    json_object(writer);
-    json_string_member(writer, "taskId", stopped->id);
-    json_string_member(writer, "taskDefinition", stopped->definition_name);
-    json_string_member(writer, "lastStatus", "STOPPED");
-    json_string_member(writer, "desiredStatus", "STOPPED");
-    json_string_member(writer, "healthStatus", "UNKNOWN");
-    routes_text_member(writer, "stopCode", stopped->stop_code);
-    routes_text_member(writer, "stoppedReason", stopped->reason);
-    json_time_member(writer, "createdAt", stopped->created_wall);
-    json_time_member(writer, "startedAt", stopped->started_wall);
-    json_time_member(writer, "stoppedAt", stopped->stopped_wall);
-    json_object_end(writer);
+    routes_task(call, found, writer);
+    json_array_end(writer);
+    json_key(writer, "waits");
+    json_array(writer);
     json_array_end(writer);
     json_key(writer, "exits");
     json_array(writer);
-    stopped_exits(stopped, writer);
+    if (found->stopped)
+        stopped_exits(found->stopped, writer);
+    else
+        record_exit(found->record, writer);
     json_array_end(writer);
     json_key(writer, "log");
     json_put_null(writer);

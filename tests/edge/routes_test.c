@@ -576,22 +576,27 @@ static bool one_off_ended(const struct fake_agent *agent)
     return agent->core->one_off_count == 1 && agent->core->one_offs[0].state == ONE_OFF_STOPPED;
 }
 
-TEST(tasks, show_a_one_off_task_with_its_id_and_result)
+static void start_one_off(struct fixture *fixture)
 {
-    struct fixture fixture;
-    open_fixture(&fixture);
+    open_fixture(fixture);
     fake_agent_publish(
-        &fixture.agent,
+        &fixture->agent,
         "{\"revision\":1,\"taskDefinitions\":[{\"family\":\"migrate\",\"revision\":3,"
         "\"containerDefinitions\":[{\"name\":\"m\",\"image\":\"m:1\",\"memory\":8}]}],"
         "\"services\":[],\"tasks\":[{\"id\":\"once-1\","
         "\"taskDefinition\":\"migrate:3\"}]}");
     for (int i = 0; i < 200; i++) {
-        cJSON *json AUTO_JSON = get(&fixture, "/v1/tasks?all=1", 200);
+        cJSON *json AUTO_JSON = get(fixture, "/v1/tasks?all=1", 200);
         if (cJSON_GetArraySize(json) == 1 &&
             str_equal(text_of(cJSON_GetArrayItem(json, 0), "lastStatus"), "RUNNING"))
             break;
     }
+}
+
+TEST(tasks, show_a_one_off_task_with_its_id_and_result)
+{
+    struct fixture fixture;
+    start_one_off(&fixture);
     fake_agent_exit(&fixture.agent, "", 3);
     fake_agent_run_until(&fixture.agent, one_off_ended);
     cJSON *json AUTO_JSON = get(&fixture, "/v1/tasks?all=1", 200);
@@ -603,6 +608,95 @@ TEST(tasks, show_a_one_off_task_with_its_id_and_result)
     assert_int_equal(json_integer(container, "exitCode", -1), 3);
     cJSON *why AUTO_JSON = get(&fixture, "/v1/why/once-1", 200);
     assert_string_equal(text_of(why, "kind"), "task");
+    close_fixture(&fixture);
+}
+
+static bool no_task_left(const struct fake_agent *agent)
+{
+    return !agent->core->tasks;
+}
+
+static void same_members(const cJSON *a, const cJSON *b)
+{
+    const cJSON *it;
+    cJSON_ArrayForEach(it, a)
+        if (!cJSON_GetObjectItemCaseSensitive(b, it->string))
+            fail_msg("a task has %s and another has not", it->string);
+    assert_int_equal(cJSON_GetArraySize(a), cJSON_GetArraySize(b));
+}
+
+TEST(tasks, look_the_same_whether_they_live_or_are_gone)
+{
+    struct fixture fixture;
+    start_web(&fixture);
+    cJSON *before AUTO_JSON = get(&fixture, "/v1/tasks", 200);
+    const cJSON *living = cJSON_GetArrayItem(before, 0);
+    fake_agent_publish(&fixture.agent, "{\"revision\":9,\"taskDefinitions\":[],\"services\":[]}");
+    fake_agent_run_until(&fixture.agent, no_task_left);
+    cJSON *after AUTO_JSON = get(&fixture, "/v1/tasks?all=1", 200);
+    const cJSON *gone = cJSON_GetArrayItem(after, 0);
+    same_members(living, gone);
+    same_members(cJSON_GetArrayItem(json_get(living, "containers"), 0),
+                 cJSON_GetArrayItem(json_get(gone, "containers"), 0));
+    assert_string_equal(text_of(gone, "startedBy"), "web/1");
+    assert_string_equal(text_of(gone, "group"), "service:web");
+    close_fixture(&fixture);
+}
+
+static void forget_all_but_the_record(struct fixture *fixture)
+{
+    fake_agent_exit(&fixture->agent, "", 3);
+    fake_agent_run_until(&fixture->agent, one_off_ended);
+    fake_agent_publish(&fixture->agent, "{\"revision\":2,\"taskDefinitions\":[],\"services\":[]}");
+    fake_agent_run_until(&fixture->agent, no_task_left);
+    fixture->agent.core->stopped_count = 0; /* as after a restart of the agent */
+}
+
+TEST(tasks, keep_the_result_of_a_one_off_of_which_nothing_else_is_left)
+{
+    struct fixture fixture;
+    start_one_off(&fixture);
+    cJSON *before AUTO_JSON = get(&fixture, "/v1/tasks", 200);
+    forget_all_but_the_record(&fixture);
+    cJSON *all AUTO_JSON = get(&fixture, "/v1/tasks?all=1", 200);
+    assert_int_equal(cJSON_GetArraySize(all), 1);
+    same_members(cJSON_GetArrayItem(before, 0), cJSON_GetArrayItem(all, 0));
+    assert_string_equal(text_of(cJSON_GetArrayItem(all, 0), "startedBy"), "once-1");
+    cJSON *why AUTO_JSON = get(&fixture, "/v1/why/once-1", 200);
+    const cJSON *end = cJSON_GetArrayItem(json_get(why, "exits"), 0);
+    assert_int_equal(json_integer(end, "exitCode", -1), 3);
+    cJSON *stop AUTO_JSON = post(&fixture, "/v1/tasks/once-1/stop", NULL, 202);
+    assert_string_equal(text_of(stop, "lastStatus"), "STOPPED");
+    cJSON *logs AUTO_JSON = get(&fixture, "/v1/tasks/once-1/logs", 404);
+    assert_string_equal(text_of(logs, "code"), "LogsUnavailable");
+    close_fixture(&fixture);
+}
+
+TEST(tasks, say_that_a_one_off_is_lost)
+{
+    struct fixture fixture;
+    start_one_off(&fixture);
+    forget_all_but_the_record(&fixture);
+    struct one_off_record *record = &fixture.agent.core->one_offs[0];
+    record->state = ONE_OFF_LOST;
+    record->exit_known = false;
+    (void)snprintf(record->reason, sizeof record->reason, "its result is unknown");
+    cJSON *why AUTO_JSON = get(&fixture, "/v1/why/once-1", 200);
+    const cJSON *task = cJSON_GetArrayItem(json_get(why, "tasks"), 0);
+    const cJSON *end = cJSON_GetArrayItem(json_get(why, "exits"), 0);
+    assert_string_equal(text_of(task, "stoppedReason"), "its result is unknown");
+    assert_null(json_get(task, "stopCode"));
+    assert_null(json_get(end, "exitCode"));
+    close_fixture(&fixture);
+}
+
+TEST(tasks, are_not_services)
+{
+    struct fixture fixture;
+    start_web(&fixture);
+    cJSON *logs AUTO_JSON = get(&fixture, "/v1/tasks/web/logs", 404);
+    assert_non_null(strstr(text_of(logs, "message"), "web is a service"));
+    assert_non_null(strstr(text_of(logs, "message"), "its newest task is "));
     close_fixture(&fixture);
 }
 
