@@ -172,6 +172,7 @@ static void observe_exit(struct core *core, struct task *task, struct container 
     if (!refused)
         describe_exit(container, seen);
     container->exited_at = core->now;
+    container->lost_in_outage = core->outage;
     if (!refused)
         container->blame = core->outage || on_purpose ? BLAME_NOBODY : BLAME_IMAGE;
     container_move(core, task, container, CONTAINER_STOPPED);
@@ -239,6 +240,7 @@ void container_vanished(struct core *core, struct task *task, struct container *
                        "ContainerVanishedError: the runtime no longer knows this container; "
                        "somebody removed it");
         container->blame = BLAME_NOBODY;
+        container->lost_in_outage = core->outage;
         change_emit(core, CHANGE_CONTAINER, true, task->service, task->id, container->name, "%s",
                     container->reason);
     }

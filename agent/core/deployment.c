@@ -201,7 +201,7 @@ void deployment_count_death(struct core *core, struct task *task)
     task->counted = true;
     deployment->progress_at =
         task->stopped_by_us ? core->now : deployment->progress_at; /* an old one is gone */
-    bool ours = task->stopped_by_us || (task->blame == BLAME_NOBODY && core->outage);
+    bool ours = task->stopped_by_us || (task->blame == BLAME_NOBODY && task->lost_in_outage);
     if (ours)
         return;
     msec end = task->dead_at ? task->dead_at : core->now;

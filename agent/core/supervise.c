@@ -446,6 +446,7 @@ static void check_essential(struct core *core, struct task *task)
     if (!over)
         return;
     task->blame = over->blame;
+    task->lost_in_outage = over->lost_in_outage;
     if (!task->started_wall)
         task->started_wall = over->started_wall;
     const char *code =
@@ -455,6 +456,9 @@ static void check_essential(struct core *core, struct task *task)
     else
         task_stop(core, task, code, "Essential container %s exited with code %lld", over->name,
                   (long long)over->exit_code);
+    /* Now, and not when the last of its containers has stopped: its replacement waits for the
+     * backoff that this death brings. */
+    deployment_count_death(core, task);
 }
 
 /* Before anything is decided about it: a task found running must not count as one that never ran.

@@ -238,6 +238,7 @@ struct container {
     bool oom_killed;
     char reason[REASON_MAX]; /* ECS error name and sentence, "" */
     enum blame blame;
+    bool lost_in_outage; /* its end was found by the first look after an outage */
     int restart_count; /* restartPolicy */
     msec restarted_at;
     msec stop_asked_at;
@@ -285,6 +286,7 @@ struct task {
     bool counted; /* its death was counted in backoff and deployment */
     bool sick_counted;     /* its failed health was */
     enum blame blame;      /* what its death is evidence of */
+    bool lost_in_outage;   /* it died while the runtime, or the agent, was away */
     bool stopped_by_us;    /* retire, scale-in, operator: not a failure */
     const char *stop_code; /* ECS: "EssentialContainerExited", "ServiceSchedulerInitiated", ... */
     char stopped_reason[REASON_MAX];
@@ -373,7 +375,7 @@ struct image {
     int attempts;
     bool pulled_once; /* by this agent, ever: for pull behaviour "once" */
     enum blame blame;
-    char progress[100]; /* while it is pulled: what the runtime said last */
+    char progress[160]; /* while it is pulled: what the runtime said last */
     char error[REASON_MAX];
     struct image *next;
 };

@@ -303,7 +303,8 @@ static void check_minimum(struct world *world, const struct action *action)
         return;
     const struct task *task = action->task;
     if (task->stop_at != world->now || !task_truly_healthy(world, task) ||
-        str_equal(task->stop_code, "EssentialContainerExited"))
+        str_equal(task->stop_code, "EssentialContainerExited") ||
+        str_equal(task->stop_code, "UserInitiated"))
         return;
     int64_t others = healthy_tasks_but(world, service->name, task->id);
     for (const struct task *each = world->core->tasks; each; each = each->next)
@@ -335,7 +336,8 @@ static void check_known_minimum(struct world *world, const struct action *action
     if (action->kind != ACT_STOP || !service || fixed_port(service) ||
         !all_essential_run(world, action->task) || action->task->stop_at != world->now ||
         action->task->last_health == TASK_UNHEALTHY ||
-        str_equal(action->task->stop_code, "EssentialContainerExited"))
+        str_equal(action->task->stop_code, "EssentialContainerExited") ||
+        str_equal(action->task->stop_code, "UserInitiated"))
         return;
     const struct task *task = action->task;
     int64_t known = 0;

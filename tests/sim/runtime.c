@@ -142,7 +142,7 @@ void runtime_restart(struct world *world, bool containers_die)
             container->finished_wall = world_wall(world);
         }
     }
-    if (world->agent_up && prng_chance(&world->prng, 0.9)) {
+    if (world->agent_up && (world->steady || prng_chance(&world->prng, 0.9))) {
         struct event down = { .kind = EV_COMMAND,
                               .command = COMMAND_RUNTIME_DOWN,
                               .text = "event stream closed" };
