@@ -20,7 +20,8 @@ apt_packages() {
         ;;
     test)
         echo bash libcmocka-dev git clang "$(apt_clang_runtime)" clang-format clang-tidy cppcheck \
-            shellcheck scdoc nginx-light openssl util-linux procps curl jq busybox-static
+            shellcheck scdoc nginx-light docker-registry openssl util-linux procps curl jq \
+            busybox-static
         ;;
     esac
 }
@@ -81,15 +82,16 @@ apt_clang_runtime() {
     printf 'libclang-rt-%s-dev' "${version:-14}"
 }
 
-# With systemd a freshly installed nginx would come up at the next boot. The tests start their own.
-apt_disable_new() {
-    case " $1 " in
-    *" nginx-light "*)
-        if [ -d /run/systemd/system ]; then
-            systemctl --quiet disable nginx || say "could not disable the nginx service"
-        fi
-        ;;
-    esac
+# With systemd a freshly installed nginx or registry would come up at the next boot. The tests start
+# their own.
+apt_disable_new() { # packages
+    [ -d /run/systemd/system ] || return 0
+    case " $1 " in *" nginx-light "*) disable nginx ;; esac
+    case " $1 " in *" docker-registry "*) disable docker-registry ;; esac
+}
+
+disable() { # service
+    systemctl --quiet disable "$1" || say "could not disable the $1 service"
 }
 
 apt_install() {

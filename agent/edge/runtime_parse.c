@@ -100,6 +100,14 @@ static void put_printable(char *ret, size_t size, const char *text, size_t len)
     ret[used] = '\0';
 }
 
+/* Docker draws a bar of 52 characters before the numbers: "[=====>      ]  1.2MB/3MB". */
+static const char *without_bar(const char *progress)
+{
+    const char *end = progress[0] == '[' ? strchr(progress, ']') : NULL;
+    const char *numbers = end ? end + 1 : progress;
+    return numbers + strspn(numbers, " ");
+}
+
 int pull_line_parse(const char *line, size_t len, struct pull_line *ret)
 {
     AUTO_JSON cJSON *json = NULL;
@@ -112,10 +120,11 @@ int pull_line_parse(const char *line, size_t len, struct pull_line *ret)
     put_printable(ret->error, sizeof ret->error, error, strlen(error));
     const char *id = json_string(json, "id", "");
     const char *status = first_string(json, "status", "stream");
-    const char *progress = json_string(json, "progress", "");
+    const char *progress = without_bar(json_string(json, "progress", ""));
     AUTO_FREE char *text = memory_printf("%.64s%s%.80s%s%.80s", id, id[0] ? ": " : "", status,
                                          progress[0] ? " " : "", progress);
     put_printable(ret->text, sizeof ret->text, text, strlen(text));
+    ret->waits = strcmp(status, "Waiting") == 0;
     ret->up_to_date = strstr(status, "Image is up to date") != NULL;
     return 0;
 }

@@ -36,8 +36,9 @@ int runtime_event_parse(const char *line, size_t len, struct runtime_event *ret)
 
 struct pull_line {
     char error[RUNTIME_MESSAGE_MAX]; /* "" = progress */
-    char text[160];                  /* "3f4d90098f5b: Downloading [==> ] 1.2MB/3MB" */
+    char text[160];                  /* "3f4d90098f5b: Downloading 1.2MB/3MB" */
     bool up_to_date;                 /* nothing was transferred */
+    bool waits;                      /* for layers of this or another pull */
 };
 int pull_line_parse(const char *line, size_t len, struct pull_line *ret); /* or -EPROTO */
 

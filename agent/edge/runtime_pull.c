@@ -6,7 +6,9 @@
  *
  * The answer to a pull is a stream of progress lines under status 200, and an error is just one
  * more line of it. Only what may pass by itself is tried again; a "not found" or "denied" is not.
- * A stream without a line for pull_inactivity_ms is given up; the runtime then stops pulling. */
+ * A stream without a line for pull_inactivity_ms is given up; the runtime then stops pulling. One
+ * that only waits is not: Docker loads 3 layers at a time, of all pulls together, and is silent
+ * about those that wait for their turn. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,12 +34,14 @@ struct pull {
     void *ctx;
     struct image_reference reference;
     struct exchange *exchange; /* NULL = waiting for the timer */
-    uv_timer_t timer;          /* before an attempt, or before an end outside of an exchange */
-    uint64_t deadline;         /* uv_now() */
+    uv_timer_t timer;  /* before an attempt or an end without an exchange; of an attempt, silence */
+    uint64_t deadline; /* uv_now() */
     struct lines lines;
     int attempts;
     bool up_to_date, local_known_absent, ended;
-    uint64_t told_at;
+    bool queues; /* its last line said that a layer waits for others */
+    bool silent; /* this attempt was given up for it */
+    uint64_t moved_at, told_at;
     char error[RUNTIME_MESSAGE_MAX]; /* of an error line of this attempt */
     struct judgement judgement;      /* of the newest attempt */
 };
@@ -47,9 +51,11 @@ static void pull_on_timer(uv_timer_t *timer);
 static void pull_inspect(struct pull *pull);
 static void pull_on_inspect(void *ctx, const struct http_answer *answer);
 static void pull_attempt(struct pull *pull);
+static void pull_on_silence(struct pull *pull);
 static bool pull_on_data(void *ctx, const char *bytes, size_t len);
 static void pull_on_line(void *ctx, const char *line, size_t len);
 static void pull_on_done(void *ctx, const struct http_answer *answer);
+static void pull_tell(struct pull *pull, const char *text);
 static void pull_judge(struct pull *pull, const struct http_answer *answer);
 static void pull_failed(struct pull *pull);
 static void pull_again(struct pull *pull);
@@ -94,7 +100,9 @@ static void pull_wait(struct pull *pull, msec delay_ms)
 static void pull_on_timer(uv_timer_t *timer)
 {
     struct pull *pull = timer->data;
-    if (pull->runtime->closing) {
+    if (pull->exchange) {
+        pull_on_silence(pull);
+    } else if (pull->runtime->closing) {
         pull_say(pull, OUTCOME_UNKNOWN, "", "cancelled");
         pull_end(pull, false);
     } else if (image_reference_parse(pull->image, &pull->reference) < 0) {
@@ -169,20 +177,44 @@ static void pull_attempt(struct pull *pull)
     url_escape(&path, pull->reference.tag, false);
     pull->attempts++;
     pull->error[0] = '\0';
+    pull->queues = pull->silent = false;
     pull->exchange = exchange_send(runtime, &(struct exchange_spec){
                                                 .method = "POST",
                                                 .path = str_text(&path),
                                                 .timeout_ms = (msec)(pull->deadline - now),
-                                                .idle_ms = runtime->options.pull_inactivity_ms,
                                                 .on_data = pull_on_data,
                                                 .done = pull_on_done,
                                                 .ctx = pull,
                                             });
+    pull_wait(pull, runtime->options.pull_inactivity_ms);
+}
+
+static bool others_move(const struct pull *pull)
+{
+    const struct runtime *runtime = pull->runtime;
+    uint64_t now = uv_now(runtime->loop);
+    uint64_t limit = (uint64_t)runtime->options.pull_inactivity_ms;
+    for (const struct pull *other = runtime->pulls; other; other = other->next)
+        if (other != pull && other->exchange && now - other->moved_at < limit)
+            return true;
+    return false;
+}
+
+static void pull_on_silence(struct pull *pull)
+{
+    if (pull->queues && others_move(pull)) {
+        pull_wait(pull, pull->runtime->options.pull_inactivity_ms);
+        return;
+    }
+    pull->silent = true;
+    exchange_cancel(pull->exchange);
 }
 
 static bool pull_on_data(void *ctx, const char *bytes, size_t len)
 {
     struct pull *pull = ctx;
+    pull->moved_at = uv_now(pull->runtime->loop);
+    pull_wait(pull, pull->runtime->options.pull_inactivity_ms);
     lines_feed(&pull->lines, bytes, len, pull_on_line, pull);
     return true;
 }
@@ -197,38 +229,59 @@ static void pull_on_line(void *ctx, const char *line, size_t len)
     if (parsed.error[0] && !pull->error[0])
         memcpy(pull->error, parsed.error, sizeof pull->error);
     pull->up_to_date = pull->up_to_date || parsed.up_to_date;
+    pull->queues = parsed.waits;
+    if (pull->told_at == 0 || pull->moved_at - pull->told_at >= PROGRESS_EVERY_MS)
+        pull_tell(pull, parsed.text);
+}
+
+static void pull_tell(struct pull *pull, const char *text)
+{
     const struct runtime_listener *listener = &pull->runtime->listener;
-    uint64_t now = uv_now(pull->runtime->loop);
-    bool due = pull->told_at == 0 || now - pull->told_at >= PROGRESS_EVERY_MS;
-    if (!listener->on_pull_progress || !due || pull->runtime->closing)
+    if (!listener->on_pull_progress || pull->runtime->closing)
         return;
-    pull->told_at = now;
-    listener->on_pull_progress(listener->ctx, pull->image, parsed.text);
+    pull->told_at = uv_now(pull->runtime->loop);
+    listener->on_pull_progress(listener->ctx, pull->image, text);
 }
 
 static void pull_on_done(void *ctx, const struct http_answer *answer)
 {
     struct pull *pull = ctx;
     pull->exchange = NULL;
+    (void)uv_timer_stop(&pull->timer);
     lines_end(&pull->lines, pull_on_line, pull);
+    /* It may have ended by itself just before it was to be cancelled. */
+    pull->silent = pull->silent && answer->rc == -ECANCELED;
+    bool cancelled = answer->rc == -ECANCELED && !pull->silent;
     pull_judge(pull, answer);
-    if (pull->judgement.result.outcome == OUTCOME_OK || answer->rc == -ECANCELED)
+    if (pull->judgement.result.outcome == OUTCOME_OK || cancelled)
         pull_end(pull, pull->up_to_date);
     else
         pull_failed(pull);
 }
 
+/* We gave it up ourselves, so it is a definite no, and the host's network is to blame. */
+static void pull_judge_late(struct pull *pull)
+{
+    const struct runtime_options *options = &pull->runtime->options;
+    struct judgement *judgement = &pull->judgement;
+    (void)snprintf(judgement->text, sizeof judgement->text, "pull %.255s: %s %g s", pull->image,
+                   pull->silent ? "silent for" : "not done within",
+                   (double)(pull->silent ? options->pull_inactivity_ms : options->pull_total_ms) /
+                       1000);
+    judgement->transient = true;
+    judgement->result = (struct runtime_result){ .outcome = OUTCOME_REFUSED,
+                                                 .blame = BLAME_HOST,
+                                                 .error = runtime_call_error(CALL_PULL) };
+}
+
 static void pull_judge(struct pull *pull, const struct http_answer *answer)
 {
-    runtime_judge(CALL_PULL, pull->image, answer, &pull->judgement);
-    if (pull->error[0] && answer->rc != -ECANCELED) {
+    if (pull->error[0] && (answer->rc != -ECANCELED || pull->silent))
         runtime_judge_message(CALL_PULL, pull->image, 0, pull->error, &pull->judgement);
-    } else if (answer->rc == -ETIMEDOUT) {
-        /* We gave it up ourselves, so it is a definite no, and the host's network is to blame. */
-        pull->judgement.result.outcome = OUTCOME_REFUSED;
-        pull->judgement.result.blame = BLAME_HOST;
-        pull->judgement.result.error = runtime_call_error(CALL_PULL);
-    }
+    else if (answer->rc == -ETIMEDOUT || pull->silent)
+        pull_judge_late(pull);
+    else
+        runtime_judge(CALL_PULL, pull->image, answer, &pull->judgement);
 }
 
 /* A network error is no reason to wait for retries when a local image will do. */
@@ -255,6 +308,10 @@ static void pull_again(struct pull *pull)
     delay = prng_jitter(&runtime->prng, delay, RETRY_JITTER_PERCENT);
     log_info("event=pull_retry", "image=%s attempt=%d in_ms=%lld reason=%s", LOG_VALUE(pull->image),
              pull->attempts + 1, (long long)delay, LOG_VALUE(pull->judgement.text));
+    const char *why = strstr(pull->judgement.text, ": "); /* people know the image */
+    AUTO_FREE char *text = memory_printf("attempt %d of %d follows%.200s", pull->attempts + 1,
+                                         ATTEMPTS_MAX, why ? why : "");
+    pull_tell(pull, text);
     pull_wait(pull, delay);
 }
 
