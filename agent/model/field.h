@@ -6,9 +6,9 @@
  * support one more field: give its row an offset and the policy FIELD_MAPPED, and the struct a
  * member. Rules that concern more than one field are checked by the caller, after reading.
  *
- * Absent, null, "", [] and {} are the same, except in rows that are strict. Numbers may be given as
- * numeric strings. A field whose value asks for nothing (false, 0, or only such members) never
- * gives a finding for its policy. */
+ * Absent, null, "", [] and {} are the same, except in rows that are strict. Only sizes
+ * may be given as strings. A field whose value asks for nothing (false, 0, or only such members)
+ * never gives a finding for its policy. */
 #ifndef BERTH_MODEL_FIELD_H
 #define BERTH_MODEL_FIELD_H
 

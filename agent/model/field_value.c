@@ -72,25 +72,18 @@ static void read_bool(const struct field *row, const cJSON *value, const struct 
     store(base, row->offset, &claim, sizeof claim);
 }
 
-/* A number, or a string that is one. */
+/* ECS refuses a number in quotes; only sizes have strings of their own (read_quantity). */
 static bool whole_number(const cJSON *value, const struct place *place, struct findings *findings,
                          int64_t *ret)
 {
-    if (cJSON_IsNumber(value)) {
-        if (json_exact(value, ret) == 0)
-            return true;
-        place_error(findings, place, FINDING_TYPE, "must be a whole number below 2^53, not %.17g",
-                    value->valuedouble);
-        return false;
-    }
-    if (!cJSON_IsString(value)) {
+    if (!cJSON_IsNumber(value)) {
         field_wrong_type(value, "a whole number", place, findings);
         return false;
     }
-    if (parse_int(value->valuestring, -JSON_INTEGER_MAX, JSON_INTEGER_MAX, ret) == 0)
+    if (json_exact(value, ret) == 0)
         return true;
-    place_error(findings, place, FINDING_TYPE, "must be a whole number, not \"%.60s\"",
-                value->valuestring);
+    place_error(findings, place, FINDING_TYPE, "must be a whole number below 2^53, not %.17g",
+                value->valuedouble);
     return false;
 }
 

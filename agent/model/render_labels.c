@@ -17,7 +17,7 @@ static const char *const ecs_labels[] = {
 
 /* The whole prefix is ours: a label that we happen not to set, such as the service of a one-off
  * task, must not be set by the document either. */
-static bool is_reserved(const char *name)
+bool label_is_reserved(const char *name)
 {
     if (str_starts(name, OWN_PREFIX))
         return true;
@@ -32,7 +32,7 @@ static void put_document_labels(const struct container_definition *container,
 {
     for (size_t i = 0; i < container->docker_label_count; i++) {
         const struct key_value *label = &container->docker_labels[i];
-        if (!is_reserved(label->name))
+        if (!label_is_reserved(label->name))
             json_string_member(writer, label->name, label->value ? label->value : "");
     }
 }

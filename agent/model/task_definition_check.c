@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/model/render_labels.h"
 #include "berth/str.h"
 
 #define IGNORED_EXIT_CODES_MAX 50
@@ -98,6 +99,16 @@ static void check_restart_policy(const struct restart_policy *policy, const stru
                     IGNORED_EXIT_CODES_MAX);
 }
 
+static void check_labels(const struct container_definition *container, const struct place *place,
+                         struct findings *findings)
+{
+    for (size_t i = 0; i < container->docker_label_count; i++)
+        if (label_is_reserved(container->docker_labels[i].name))
+            place_warning(findings, AT_KEY(place, container->docker_labels[i].name),
+                          FINDING_IGNORED,
+                          "this label is the agent's own, which sets it or leaves it out");
+}
+
 void task_definition_check_containers(struct task_definition *definition, const struct place *place,
                                       struct findings *findings)
 {
@@ -109,6 +120,7 @@ void task_definition_check_containers(struct task_definition *definition, const 
         const struct place *here = AT_INDEX(containers, i);
         check_health(&container->health_check, AT_KEY(here, "healthCheck"), findings);
         check_mounts(definition, container, AT_KEY(here, "mountPoints"), findings);
+        check_labels(container, AT_KEY(here, "dockerLabels"), findings);
         check_restart_policy(&container->restart_policy, AT_KEY(here, "restartPolicy"), findings);
     }
 }

@@ -215,8 +215,10 @@ static bool type_fits(enum field_type type, const char *ecs)
     if (strcmp(ecs, "string") == 0)
         return type == FIELD_STRING || type == FIELD_ENUM || type == FIELD_CPU ||
                type == FIELD_MEMORY;
+    /* Sizes of containers are numbers in ECS, but AWS's own guides have them in quotes, too. */
     if (strcmp(ecs, "int") == 0)
-        return type == FIELD_INTEGER || type == FIELD_SECONDS;
+        return type == FIELD_INTEGER || type == FIELD_SECONDS || type == FIELD_CPU ||
+               type == FIELD_MEMORY;
     if (strcmp(ecs, "bool") == 0)
         return type == FIELD_BOOL;
     if (strcmp(ecs, "list<int>") == 0)

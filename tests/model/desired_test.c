@@ -150,6 +150,8 @@ TEST(desired, needs_a_revision)
                    FINDING_TYPE);
     document_fails("{'revision': 1e17, 'taskDefinitions': [], 'services': []}", "revision",
                    FINDING_TYPE);
+    document_fails("{'revision': '7', 'taskDefinitions': [], 'services': []}", "revision",
+                   FINDING_TYPE);
     document_fails("{'revision': 'new', 'taskDefinitions': [], 'services': []}", "revision",
                    FINDING_TYPE);
 }
@@ -686,7 +688,7 @@ TEST(desired, digests_what_a_task_of_a_service_is)
     assert_true(same_service("", "'deploymentConfiguration': {'minimumHealthyPercent': 50}"));
     assert_true(same_service("", "'publish': []"));
     assert_true(same_service(publish, "'publish': [{'hostPort': 81, 'containerPort': 2},"
-                                      " {'hostPort': '80', 'containerPort': 1,"
+                                      " {'hostPort': 80, 'containerPort': 1,"
                                       " 'containerName': 'web', 'deregistrationDelaySeconds': 1,"
                                       " 'healthCheck': {'protocol': 'TCP'}}]"));
     assert_false(same_service("", publish));

@@ -188,11 +188,11 @@ TEST(task_definition, takes_describe_output_without_a_word)
 {
     struct reading reading = read_definition(
         "{'taskDefinition': {'taskDefinitionArn': 'arn:aws:ecs:x:1:task-definition/web:3',"
-        " 'family': 'web', 'revision': '3', 'status': 'ACTIVE', 'volumes': [],"
+        " 'family': 'web', 'revision': 3, 'status': 'ACTIVE', 'volumes': [],"
         " 'requiresAttributes': [{'name': 'x'}], 'compatibilities': ['EC2'],"
         " 'registeredAt': 1700000000.5, 'registeredBy': 'arn', 'placementConstraints': [],"
         " 'containerDefinitions': [{'name': 'web', 'image': 'nginx', 'cpu': '10',"
-        " 'portMappings': [{'containerPort': '80', 'hostPort': '0'}], 'volumesFrom': []}]}}");
+        " 'portMappings': [{'containerPort': 80, 'hostPort': 0}], 'volumesFrom': []}]}}");
     expect_nothing(&reading);
     assert_string_equal(reading.definition.name, "web:3");
     assert_int_equal(reading.definition.containers[0].port_mappings[0].container_port, 80);
@@ -225,7 +225,7 @@ TEST(task_definition, collects_all_findings)
     expect_error(&reading, "t.containerDefinitions[0].name", FINDING_MISSING);
     expect_error(&reading, "t.containerDefinitions[0].cpu", FINDING_RANGE);
     expect_error(&reading, "t.containerDefinitions[1].name", FINDING_VALUE);
-    expect_error(&reading, "t.containerDefinitions[1].memory", FINDING_TYPE);
+    expect_error(&reading, "t.containerDefinitions[1].memory", FINDING_VALUE);
     expect_error(&reading, "t.containerDefinitions[2]", FINDING_TYPE);
     expect_error(&reading, "t.containerDefinitions[3]", FINDING_TYPE);
     reading_release(&reading);
@@ -255,7 +255,11 @@ TEST(task_definition, refuses_wrong_types)
                     FINDING_TYPE);
     container_fails("'cpu': 1.5", C ".cpu", FINDING_TYPE);
     container_fails("'cpu': 1e300", C ".cpu", FINDING_TYPE);
-    container_fails("'cpu': '0x10'", C ".cpu", FINDING_TYPE);
+    container_fails("'cpu': '0x10'", C ".cpu", FINDING_VALUE);
+    container_fails("'portMappings': [{'containerPort': '80'}]", C ".portMappings[0].containerPort",
+                    FINDING_TYPE);
+    container_fails("'stopTimeout': '30'", C ".stopTimeout", FINDING_TYPE);
+    task_fails("'revision': '7'", "t.revision", FINDING_TYPE);
     container_fails("'restartPolicy': {'enabled': true, 'ignoredExitCodes': ['x']}",
                     C ".restartPolicy.ignoredExitCodes[0]", FINDING_TYPE);
     task_fails("'tags': 'x'", "t.tags", FINDING_TYPE);
@@ -527,6 +531,11 @@ TEST(task_definition, warns_of_what_it_leaves_out)
     reading = container_with("'logConfiguration': {'logDriver': 'awslogs', 'options': {'a': 'b'}}");
     expect_no_error(&reading);
     expect_warning(&reading, C ".logConfiguration", FINDING_UNSUPPORTED);
+    reading_release(&reading);
+
+    reading = container_with("'dockerLabels': {'io.berth.task': 'x', 'mine': 'y'}");
+    expect_no_error(&reading);
+    expect_warning(&reading, C ".dockerLabels.io.berth.task", FINDING_IGNORED);
     reading_release(&reading);
 }
 
