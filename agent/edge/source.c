@@ -1,7 +1,8 @@
 /* Fetching the desired-state document: one fetch at a time, from a file or a server.
  *
- * A file is read on the thread pool, as it may lie on a file system that hangs. Both ways end in
- * source_conclude(), from the loop. */
+ * A file is read on the thread pool, as it may lie on a file system that hangs, and what arrived
+ * is judged there: four megabytes take a tenth of a second, in which the loop would answer nobody.
+ * Every way ends in source_conclude(), from the loop. */
 #include "berth/source.h"
 
 #include <fcntl.h>
@@ -23,14 +24,24 @@
 #define RETRY_MAX_MS MINUTES(60)
 #define TEXT_MAX 1024
 
-/* A file being read; belongs to the thread while it works. */
-struct source_read {
+/* A file to be read, bytes to be judged; belongs to the thread while it works. */
+struct source_job {
     uv_work_t work;
     struct source *source;
-    const char *path;
+    const char *path; /* NULL = the bytes are there */
     char *bytes;
     size_t len;
-    int rc;
+    char *etag, *last_modified;
+    msec retry_after_ms;
+    bool remembers; /* as the source did when the job began */
+    struct digest remembered;
+
+    int rc; /* of reading */
+    struct digest digest;
+    bool same;
+    struct desired *desired;
+    struct findings findings;
+    struct str text;
 };
 
 struct source {
@@ -50,7 +61,7 @@ struct source {
     source_done_fn done; /* of the fetch under way, or NULL */
     void *done_ctx;
     struct http_request *request;
-    struct source_read *reading;
+    struct source_job *job;
 
     bool closing;
     int open_parts; /* while closing: farewell, watch, fetch */
@@ -114,34 +125,80 @@ static void describe_bad(const struct source *source, const char *bytes, size_t 
                  findings->errors > 2 ? "s" : "");
 }
 
-static void source_take_bytes(struct source *source, const char *bytes, size_t len,
-                              const char *etag, const char *last_modified, msec retry_after_ms)
+/* On the thread pool: touches nothing of the source that changes. */
+static void judge(struct source_job *job)
 {
-    struct digest digest;
-    digest_of(bytes, len, &digest);
-    if (source->remembers && digest_equal(&digest, &source->digest)) {
-        source_remember(source, &digest, etag, last_modified);
-        source_conclude_text(source, FETCH_SAME, retry_after_ms, "%s", "");
+    digest_of(job->bytes, job->len, &job->digest);
+    job->same = job->remembers && digest_equal(&job->digest, &job->remembered);
+    if (job->same)
+        return;
+    job->desired = desired_parse(job->bytes, job->len, &job->findings);
+    if (!job->desired)
+        describe_bad(job->source, job->bytes, job->len, &job->findings, &job->text);
+}
+
+static void conclude_judged(struct source *source, const struct source_job *job)
+{
+    if (job->same) {
+        source_remember(source, &job->digest, job->etag, job->last_modified);
+        source_conclude_text(source, FETCH_SAME, job->retry_after_ms, "%s", "");
         return;
     }
-    struct findings findings = { .count = 0 };
-    AUTO_STR struct str text;
-    str_init(&text, TEXT_MAX);
-    struct desired *desired = desired_parse(bytes, len, &findings);
-    if (!desired)
-        describe_bad(source, bytes, len, &findings, &text);
+    bool good = job->desired != NULL;
     source_conclude(source, &(struct source_answer){
-                                .result = desired ? FETCH_NEW : FETCH_BAD,
-                                .desired = desired,
-                                .text = str_text(&text),
-                                .bytes = desired ? bytes : NULL,
-                                .len = desired ? len : 0,
-                                .etag = etag,
-                                .last_modified = last_modified,
-                                .retry_after_ms = retry_after_ms,
-                                .findings = &findings,
+                                .result = good ? FETCH_NEW : FETCH_BAD,
+                                .desired = job->desired,
+                                .text = str_text(&job->text),
+                                .bytes = good ? job->bytes : NULL,
+                                .len = good ? job->len : 0,
+                                .etag = job->etag,
+                                .last_modified = job->last_modified,
+                                .retry_after_ms = job->retry_after_ms,
+                                .findings = &job->findings,
                             });
-    findings_release(&findings);
+}
+
+static void job_free(struct source_job *job)
+{
+    findings_release(&job->findings);
+    str_release(&job->text);
+    free(job->bytes);
+    free(job->etag);
+    free(job->last_modified);
+    free(job);
+}
+
+static void job_work(uv_work_t *work);
+static void job_done(uv_work_t *work, int status);
+
+static struct source_job *job_new(struct source *source)
+{
+    struct source_job *job = memory_alloc(sizeof *job);
+    job->work.data = job;
+    job->source = source;
+    job->remembers = source->remembers;
+    job->remembered = source->digest;
+    str_init(&job->text, TEXT_MAX);
+    return job;
+}
+
+static void job_start(struct source *source, struct source_job *job)
+{
+    source->job = job;
+    int rc = uv_queue_work(source->loop, &job->work, job_work, job_done);
+    ASSERT(rc == 0);
+}
+
+static void judge_answer(struct source *source, const struct http_answer *answer, msec wish)
+{
+    struct source_job *job = job_new(source);
+    job->bytes = memory_alloc(answer->len + 1); /* it may hold NULs */
+    memcpy(job->bytes, answer->body, answer->len);
+    job->len = answer->len;
+    job->etag = memory_strdup(answer->etag);
+    job->last_modified = memory_strdup(answer->last_modified);
+    job->retry_after_ms = wish;
+    job_start(source, job);
 }
 
 /* ------------------------------------------------------------------ a server */
@@ -166,8 +223,7 @@ static void source_take_status(struct source *source, const struct http_answer *
     switch (answer->status) {
     case 200:
     case 204:
-        source_take_bytes(source, answer->body, answer->len, answer->etag, answer->last_modified,
-                          wish);
+        judge_answer(source, answer, wish);
         return;
     case 304:
         if (source->remembers)
@@ -261,14 +317,19 @@ static int read_whole(int fd, char **ret, size_t *ret_len)
 }
 
 /* On the thread pool. O_NONBLOCK: opening a FIFO would wait for its writer. */
-static void read_work(uv_work_t *work)
+static int read_file(struct source_job *job)
 {
-    struct source_read *reading = work->data;
-    AUTO_FD int fd = open(reading->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        reading->rc = -errno;
-    else
-        reading->rc = read_whole(fd, &reading->bytes, &reading->len);
+    AUTO_FD int fd = open(job->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    return fd < 0 ? -errno : read_whole(fd, &job->bytes, &job->len);
+}
+
+static void job_work(uv_work_t *work)
+{
+    struct source_job *job = work->data;
+    if (job->path)
+        job->rc = read_file(job);
+    if (job->rc == 0)
+        judge(job);
 }
 
 static void source_take_read_error(struct source *source, int rc)
@@ -292,32 +353,29 @@ static void source_take_read_error(struct source *source, int rc)
     }
 }
 
-static void read_done(uv_work_t *work, int status)
+static void job_done(uv_work_t *work, int status)
 {
-    struct source_read *reading = work->data;
-    struct source *source = reading->source;
-    AUTO_FREE char *bytes = reading->bytes;
-    size_t len = reading->len;
-    int rc = reading->rc;
-    source->reading = NULL;
-    free(reading);
-    if (source->closing || status < 0)
+    struct source_job *job = work->data;
+    struct source *source = job->source;
+    bool cancelled = source->closing || status < 0;
+    source->job = NULL;
+    if (cancelled)
+        desired_unref(job->desired);
+    /* The source may be gone after any of these. */
+    if (cancelled)
         source_conclude_text(source, FETCH_FAILED, 0, "cancelled");
-    else if (rc < 0)
-        source_take_read_error(source, rc);
+    else if (job->rc < 0)
+        source_take_read_error(source, job->rc);
     else
-        source_take_bytes(source, bytes, len, "", "", 0);
+        conclude_judged(source, job);
+    job_free(job);
 }
 
 static void fetch_file(struct source *source)
 {
-    struct source_read *reading = memory_alloc(sizeof *reading);
-    reading->work.data = reading;
-    reading->source = source;
-    reading->path = source->path;
-    source->reading = reading;
-    int rc = uv_queue_work(source->loop, &reading->work, read_work, read_done);
-    ASSERT(rc == 0);
+    struct source_job *job = job_new(source);
+    job->path = source->path;
+    job_start(source, job);
 }
 
 void source_fetch(struct source *source, source_done_fn done, void *ctx)
@@ -435,6 +493,6 @@ void source_close(struct source *source, void (*on_closed)(void *ctx), void *ctx
         source_watch_close(source->watch, source_part_closed, source);
     if (source->request)
         http_cancel(source->request);
-    if (source->reading)
-        (void)uv_cancel((uv_req_t *)&source->reading->work);
+    if (source->job)
+        (void)uv_cancel((uv_req_t *)&source->job->work);
 }

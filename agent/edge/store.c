@@ -155,7 +155,8 @@ static int parse_document(const char *payload, size_t len, struct stored_documen
         return err_wrap(err, "its metadata");
     size_t used = (size_t)(end + 1 - payload);
     ret->len = len - used;
-    ret->bytes = memory_strndup(end + 1, ret->len);
+    ret->bytes = memory_alloc(ret->len + 1); /* it may hold NULs */
+    memcpy(ret->bytes, end + 1, ret->len);
     ret->url = memory_strdup(json_string(metadata, "url", ""));
     ret->etag = memory_strdup(json_string(metadata, "etag", ""));
     ret->last_modified = memory_strdup(json_string(metadata, "lastModified", ""));

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "berth/digest.h"
@@ -313,6 +314,64 @@ TEST(source, reads_a_document_of_the_largest_size)
     fetch(&world);
     expect(&world, FETCH_NEW, "");
     assert_int_equal(strlen(world.bytes), DOCUMENT_BYTES_MAX);
+    world_close(&world);
+}
+
+static double cpu_ms(clockid_t clock)
+{
+    struct timespec now;
+    (void)clock_gettime(clock, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+/* A valid document of nearly the largest size, or one with an error at its very end. */
+static void write_large(struct world *world, const char *tail)
+{
+    AUTO_STR struct str text;
+    str_init(&text, DOCUMENT_BYTES_MAX);
+    str_add(&text, "{\"revision\": 5, \"services\": [], \"taskDefinitions\": [");
+    for (int i = 0; text.len < DOCUMENT_BYTES_MAX - 4096; i++) {
+        str_addf(&text, "%s{\"family\": \"f%d\", \"containerDefinitions\": [{\"name\": \"app\", ",
+                 i > 0 ? ", " : "", i);
+        str_add(&text, "\"image\": \"i:1\", \"memory\": 16, \"environment\": [");
+        for (int j = 0; j < 60; j++)
+            str_addf(&text, "%s{\"name\": \"V%d\", \"value\": \"xxxxxxxxxx\"}", j > 0 ? ", " : "",
+                     j);
+        str_add(&text, "]}]}");
+    }
+    str_addf(&text, "], %s}", tail);
+    assert_false(text.truncated);
+    scratch_write(&world->scratch, "d.json", str_text(&text));
+}
+
+static void expect_loop_is_free(struct world *world)
+{
+    double all = cpu_ms(CLOCK_PROCESS_CPUTIME_ID), own = cpu_ms(CLOCK_THREAD_CPUTIME_ID);
+    fetch(world);
+    all = cpu_ms(CLOCK_PROCESS_CPUTIME_ID) - all;
+    own = cpu_ms(CLOCK_THREAD_CPUTIME_ID) - own;
+    if (own > all / 4)
+        fail_msg("%.1f of %.1f ms were spent on the loop", own, all);
+}
+
+TEST(source, judges_a_large_document_beside_the_loop)
+{
+    struct world world;
+    world_open(&world);
+    write_large(&world, "\"tasks\": []");
+    world_file(&world, "d.json");
+    expect_loop_is_free(&world);
+    expect(&world, FETCH_NEW, "");
+    assert_int_equal(world.revision, 5);
+    write_large(&world, "\"tasks\": 7");
+    expect_loop_is_free(&world);
+    expect(&world, FETCH_BAD, "document revision 5: tasks: ");
+
+    /* The loop turns while a thread is at work, and the source may close then. */
+    start_fetch(&world);
+    loop_run_for(&world.loop, 5);
+    world_close_source(&world);
+    assert_int_equal(world.done, 1);
     world_close(&world);
 }
 
@@ -649,6 +708,19 @@ TEST(source, fetches_from_a_server_and_asks_conditionally)
     expect(&world, FETCH_FAILED, "answered 304 to a request without conditions");
     last = fake_http_last(world.server, "GET /d.json");
     assert_null(strcasestr(last->headers, "If-None-Match"));
+    world_close(&world);
+}
+
+TEST(source, counts_every_byte_of_an_answer)
+{
+    struct world world;
+    world_open(&world);
+    static const char body[] = DOCUMENT(4) "\0\0and more behind what ends a string";
+    fake_http_on(world.server, "GET /d.json",
+                 (struct fake_answer){ .body = body, .body_len = sizeof body - 1 });
+    world_remote(&world);
+    fetch(&world);
+    expect(&world, FETCH_BAD, "document");
     world_close(&world);
 }
 
