@@ -1,4 +1,5 @@
 /* main.c: berthd, from argv to an exit code. */
+#include <malloc.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -42,6 +43,8 @@ int main(int argc, char **argv)
     struct options options;
     struct err err = ERR_NONE;
     (void)signal(SIGPIPE, SIG_IGN);
+    /* A heap for each thread of the pool would keep the garbage of one large document each. */
+    (void)mallopt(M_ARENA_MAX, 1);
     if (options_parse(argc, argv, &options, &err) < 0) {
         fprintf(stderr, "berthd: %s\n", err.text);
         return EXIT_USAGE;
