@@ -1,5 +1,7 @@
 /* adopt.c: what a look says, folded into the facts; tasks of an earlier life are recognised by
  * their labels. A look says nothing about a container that was touched after it was asked for. */
+#include "berth/digest.h"
+#include "berth/render.h"
 #include "inside.h"
 
 #define LOOK_RETRY_MIN 200
@@ -10,11 +12,28 @@ static bool look_counts(const struct container *container, uint64_t asked_by)
     return !container_in_flight(container) && asked_by >= container->touched;
 }
 
+/* Labels are outside input: an image committed from a container of ours carries them, and people
+ * write their own. */
+static bool is_name(const char *text)
+{
+    return *text && strlen(text) <= NAME_MAX_LEN;
+}
+
 static bool is_ours(const struct core *core, const struct observed_container *seen)
 {
-    return str_equal(seen->host, core->options.host_id) && *seen->task_id &&
-           *seen->container_name && strlen(seen->task_id) == TASK_ID_LEN &&
-           (*seen->service || *seen->one_off);
+    return str_equal(seen->host, core->options.host_id) && strlen(seen->task_id) == TASK_ID_LEN &&
+           is_name(seen->container_name) && is_name(*seen->service ? seen->service : seen->one_off);
+}
+
+static int64_t label_number(int64_t number, int64_t max)
+{
+    return number > 0 && number <= max ? number : 0;
+}
+
+static const char *label_digest(const char *hex)
+{
+    struct digest digest;
+    return digest_parse(hex, &digest) == 0 ? hex : "";
 }
 
 /* ------------------------------------------------------------------ adoption */
@@ -46,11 +65,11 @@ static struct task *adopt_task(struct core *core, const struct observed_containe
     struct task_identity identity = {
         .service = seen->service,
         .one_off = *seen->service ? "" : seen->one_off,
-        .definition_name = seen->definition,
-        .digest_hex = seen->digest_hex,
-        .generation = seen->generation > 0 ? seen->generation : 0,
-        .slot = seen->slot >= 0 && seen->slot < DESIRED_COUNT_MAX ? seen->slot : 0,
-        .attempt = seen->attempt > 0 ? seen->attempt : 0,
+        .definition_name = strlen(seen->definition) <= NAME_MAX_LEN ? seen->definition : "",
+        .digest_hex = label_digest(seen->digest_hex),
+        .generation = label_number(seen->generation, GENERATION_MAX),
+        .slot = label_number(seen->slot, DESIRED_COUNT_MAX - 1),
+        .attempt = label_number(seen->attempt, GENERATION_MAX),
     };
     struct task *task = task_add(core, seen->task_id, &identity);
     task->adopted = true;
@@ -77,6 +96,22 @@ static void observe_unclear(struct core *core, struct task *task, struct contain
         container_move(core, task, container, CONTAINER_UNKNOWN);
 }
 
+/* Two containers with the same labels: the one with the name that we gave is meant. The other is
+ * somebody's copy, and nobody's business until that one is gone. */
+static bool is_it(struct task *task, struct container *container,
+                  const struct observed_container *seen)
+{
+    if (str_equal(container->runtime_name, seen->name))
+        return true;
+    char given[128];
+    render_container_name(*task->service ? task->service : task->one_off, container->name, task->id,
+                          given);
+    if (!str_equal(given, seen->name) || container_in_flight(container))
+        return false;
+    container->runtime_name = arena_strdup(&task->arena, given);
+    return true;
+}
+
 static void observe_one(struct core *core, const struct observed_container *seen, uint64_t asked_by)
 {
     if (!is_ours(core, seen))
@@ -87,11 +122,16 @@ static void observe_one(struct core *core, const struct observed_container *seen
     bool adopted = !task;
     if (adopted)
         task = adopt_task(core, seen);
-    if (!task_container(task, seen->container_name))
+    struct container *container = task_container(task, seen->container_name);
+    if (container && !is_it(task, container, seen))
+        return;
+    if (!container && task->container_count >= ADOPTED_CONTAINERS_MAX)
+        return; /* its turn comes when the others have gone */
+    if (!container)
         task_adopt_container(core, task, seen);
     if (adopted)
         bind_adopted(core, task);
-    struct container *container = task_container(task, seen->container_name);
+    container = task_container(task, seen->container_name);
     container->seen_by = asked_by;
     if (!look_counts(container, asked_by))
         return;
@@ -105,7 +145,7 @@ static void observe_one(struct core *core, const struct observed_container *seen
 }
 
 /* A task of the newest generation that was found with some of its containers missing goes on
- * where it was: they are created now. One that has run is not completed after the fact. */
+ * where it was: they are created now, except what has done its part. */
 static void complete_adopted(struct core *core, struct task *task)
 {
     if (!task->adopted || !task->owner || !task->definition || task->intent != INTENT_RUN)

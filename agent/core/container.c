@@ -27,8 +27,8 @@ static const unsigned legal_moves[] = {
     [CONTAINER_CREATING] = TO(CREATED) | TO(PULLING) | TO(GONE) | TO(UNKNOWN),
     [CONTAINER_CREATED] = TO(STARTING) | TO(RUNNING) | TO(STOPPED) | TO(GONE) | TO(UNKNOWN),
     [CONTAINER_STARTING] = TO(RUNNING) | TO(CREATED) | TO(STOPPED) | TO(GONE) | TO(UNKNOWN),
-    [CONTAINER_RUNNING] = TO(STOPPING) | TO(STOPPED) | TO(GONE) | TO(UNKNOWN),
-    [CONTAINER_STOPPING] = TO(STOPPED) | TO(RUNNING) | TO(GONE) | TO(UNKNOWN),
+    [CONTAINER_RUNNING] = TO(STOPPING) | TO(CREATED) | TO(STOPPED) | TO(GONE) | TO(UNKNOWN),
+    [CONTAINER_STOPPING] = TO(CREATED) | TO(STOPPED) | TO(RUNNING) | TO(GONE) | TO(UNKNOWN),
     [CONTAINER_STOPPED] = TO(STARTING) | TO(RUNNING) | TO(REMOVING) | TO(GONE) | TO(UNKNOWN),
     [CONTAINER_REMOVING] = TO(GONE) | TO(STOPPED) | TO(RUNNING) | TO(UNKNOWN),
     [CONTAINER_GONE] = TO(CREATED) | TO(RUNNING) | TO(STOPPED),
@@ -110,23 +110,25 @@ void container_fail(struct core *core, struct task *task, struct container *cont
                 container->reason);
 }
 
-static msec age_of(const struct core *core, msec wall)
+/* Wall clocks jump, and some hosts boot in 1970: a start is believed only as far as it lies between
+ * when it was asked for, or the host's own start, and now. */
+static msec started_at(const struct core *core, const struct container *container, msec wall)
 {
+    msec earliest = container->start_asked_at ? container->start_asked_at : 1;
     if (wall <= 0 || core->wall <= wall)
-        return 0;
-    return core->wall - wall;
+        return core->now;
+    msec age = core->wall - wall;
+    return core->now - earliest > age ? core->now - age : earliest;
 }
 
-/* Wall clocks jump; an age is believed only as far as it is not negative, and what this agent saw
- * itself wins over what it computes. */
 static void observe_start(struct core *core, struct container *container,
                           const struct observed_container *seen)
 {
     if (!seen->started || seen->started_wall_ms == container->started_wall)
         return;
-    bool adopted = container->started_wall == 0 && container->started_at == 0;
+    bool first = container->started_wall == 0 && container->started_at == 0;
     container->started_wall = seen->started_wall_ms;
-    container->started_at = core->now - (adopted ? age_of(core, seen->started_wall_ms) : 0);
+    container->started_at = first ? started_at(core, container, seen->started_wall_ms) : core->now;
     container->ever_started = true;
 }
 
@@ -227,6 +229,8 @@ void container_observe(struct core *core, struct task *task, struct container *c
  * away, and there is nothing left to restart or to read an exit code from. */
 void container_vanished(struct core *core, struct task *task, struct container *container)
 {
+    if (container->state == CONTAINER_NONE || container->state == CONTAINER_PULLING)
+        return; /* nothing of it was ever there to miss */
     bool never_was = !container->runtime_id[0] && container->create_lost;
     container->create_lost = false;
     if (never_was && task->intent == INTENT_RUN) {

@@ -427,8 +427,8 @@ static void restart_service(struct core *core, const char *name)
 static void stop_task(struct core *core, const char *id)
 {
     struct task *task = task_find(core, id);
-    if (!task)
-        return;
+    if (!task || task->intent == INTENT_STOP)
+        return; /* why it stops already is a fact: a failure stays one */
     task->stopped_by_us = true;
     task_stop(core, task, "UserInitiated", "%s", "stopped by an operator");
 }

@@ -100,6 +100,7 @@ static void plan_pulling(struct step *step, struct task *task, struct container 
         const struct image *image = image_find(step->core, container->image);
         container_fail(step->core, task, container, BLAME_IMAGE, "", "%s",
                        image ? image->error : "CannotPullContainerError");
+        step_wake(step, step->core->now); /* who depends on it came before it in this pass */
         return;
     }
     if (verdict != IMAGE_READY || !memory_is_saved(step, task, &container->wait) ||
@@ -200,8 +201,10 @@ static bool dependencies_ready(struct step *step, struct task *task, struct cont
         enum verdict verdict = dependency_check(step, container, dependency, on);
         if (verdict == DEPENDENCY_READY)
             continue;
-        if (verdict != DEPENDENCY_WAIT)
-            fail_dependent(step, task, container, dependency, verdict);
+        if (verdict == DEPENDENCY_WAIT)
+            return false;
+        fail_dependent(step, task, container, dependency, verdict);
+        step_wake(step, step->core->now);
         return false;
     }
     return true;
@@ -222,6 +225,7 @@ static void plan_start(struct step *step, struct task *task, struct container *c
         return;
     step->core->starts++;
     container->start_refused = false;
+    container->start_asked_at = step->core->now;
     action_cause(action, "%s", why);
 }
 
@@ -302,11 +306,22 @@ static const struct container *running_dependent(const struct core *core, const 
     return NULL;
 }
 
+/* A document never has a circle of dependencies, but labels are outside input. */
+static bool stop_order_exists(const struct core *core, const struct task *task)
+{
+    for (size_t i = 0; i < task->container_count; i++) {
+        const struct container *container = &task->containers[i];
+        if (!container_is_over(core, container) && !running_dependent(core, task, container))
+            return true;
+    }
+    return false;
+}
+
 static void plan_stop_running(struct step *step, struct task *task, struct container *container)
 {
     struct core *core = step->core;
     const struct container *dependent = running_dependent(core, task, container);
-    if (dependent) {
+    if (dependent && stop_order_exists(core, task)) {
         wait_set(&container->wait, core, WAIT_DEPENDENCY, "%s stops first", dependent->name);
         return;
     }
@@ -327,29 +342,26 @@ static void plan_stop_running(struct step *step, struct task *task, struct conta
              (long long)(container->stop_timeout_ms / 1000));
 }
 
-static void plan_stop(struct step *step, struct task *task, struct container *container)
+/* First what never ran: nothing waits for it. */
+static void end_what_never_ran(struct core *core, struct task *task)
 {
-    if (container_in_flight(container))
-        return;
-    switch (container->state) {
-    case CONTAINER_NONE:
-    case CONTAINER_PULLING:
-        container_move(step->core, task, container, CONTAINER_GONE);
-        break;
-    case CONTAINER_CREATED:
-        container_move(step->core, task, container, CONTAINER_STOPPED);
-        break;
-    case CONTAINER_RUNNING:
-        plan_stop_running(step, task, container);
-        break;
-    case CONTAINER_CREATING:
-    case CONTAINER_STARTING:
-    case CONTAINER_STOPPING:
-    case CONTAINER_STOPPED:
-    case CONTAINER_REMOVING:
-    case CONTAINER_GONE:
-    case CONTAINER_UNKNOWN:
-        break;
+    for (size_t i = 0; i < task->container_count; i++) {
+        struct container *container = &task->containers[i];
+        if (container_in_flight(container))
+            continue;
+        if (container->state == CONTAINER_NONE || container->state == CONTAINER_PULLING)
+            container_move(core, task, container, CONTAINER_GONE);
+        if (container->state == CONTAINER_CREATED)
+            container_move(core, task, container, CONTAINER_STOPPED);
+    }
+}
+
+static void stop_what_runs(struct step *step, struct task *task)
+{
+    for (size_t i = task->container_count; i-- > 0;) {
+        struct container *container = &task->containers[i];
+        if (container->state == CONTAINER_RUNNING && !container_in_flight(container))
+            plan_stop_running(step, task, container);
     }
 }
 
@@ -419,8 +431,8 @@ static void note_death(struct step *step, struct task *task)
 
 static void plan_stopping_task(struct step *step, struct task *task)
 {
-    for (size_t i = task->container_count; i-- > 0;)
-        plan_stop(step, task, &task->containers[i]);
+    end_what_never_ran(step->core, task);
+    stop_what_runs(step, task);
     if (!task_is_over(step->core, task))
         return;
     note_death(step, task);

@@ -5,6 +5,7 @@
 #include "inside.h"
 
 #define INDEX_SIZE_MIN 64
+#define STOP_TIMEOUT_LABEL_MAX 86400
 
 /* ------------------------------------------------------------------ index by id */
 
@@ -210,6 +211,19 @@ static void container_bind(struct core *core, struct task *task, struct containe
     container->depends_on_count = definition->depends_on_count;
 }
 
+/* Its part is done: whatever depends on it has been started. */
+static bool has_served(const struct task *task, const struct task_definition *definition, size_t at)
+{
+    for (size_t i = 0; i < definition->container_count; i++) {
+        const struct container_definition *other = &definition->containers[i];
+        const struct container *there = task_container(task, other->name);
+        for (size_t k = 0; there && there->ever_started && k < other->depends_on_count; k++)
+            if (other->depends_on[k].container == at)
+                return true;
+    }
+    return false;
+}
+
 /* The definition lives in the document in effect; every other string of a task is its own, so
  * that a document can go while its tasks still stop in order. */
 void task_bind(struct core *core, struct task *task, const struct task_definition *definition,
@@ -219,7 +233,7 @@ void task_bind(struct core *core, struct task *task, const struct task_definitio
     for (size_t i = 0; i < definition->container_count; i++) {
         const struct container_definition *wanted = &definition->containers[i];
         struct container *container = task_container(task, wanted->name);
-        if (!container && !create_missing)
+        if (!container && (!create_missing || has_served(task, definition, i)))
             continue;
         if (!container)
             container = task_grow(task, wanted->name);
@@ -292,7 +306,9 @@ void task_adopt_container(struct core *core, struct task *task,
     container->image = arena_strdup(&task->arena, seen->image);
     container->essential = seen->essential;
     container->stop_timeout_ms =
-        seen->stop_timeout_s >= 0 ? SECONDS(seen->stop_timeout_s) : core->options.stop_timeout_ms;
+        seen->stop_timeout_s >= 0 && seen->stop_timeout_s <= STOP_TIMEOUT_LABEL_MAX
+            ? SECONDS(seen->stop_timeout_s)
+            : core->options.stop_timeout_ms;
     parse_depends_on(task, container, seen->depends_on);
 }
 

@@ -212,12 +212,13 @@ struct container {
     uint64_t touched; /* id of the newest action when it was last touched: older looks are void */
     uint64_t look;    /* ACT_OBSERVE in flight for it */
     int look_failures;
-    uint64_t seen_by;   /* the full look that last listed it */
-    msec looked_at;     /* when a look last told its state */
-    bool start_refused; /* the runtime said no to the last start; the look decides what follows */
-    bool create_lost;   /* a create without an answer: absence means it never happened */
-    msec exited_at;     /* monotonic */
-    msec pull_since;    /* when it began to wait for its image */
+    uint64_t seen_by;    /* the full look that last listed it */
+    msec looked_at;      /* when a look last told its state */
+    bool start_refused;  /* the runtime said no to the last start; the look decides what follows */
+    bool create_lost;    /* a create without an answer: absence means it never happened */
+    msec start_asked_at; /* by this agent */
+    msec exited_at;      /* monotonic */
+    msec pull_since;     /* when it began to wait for its image */
     bool look_needed;
     bool look_again; /* a hint came while a look was in flight */
     msec retry_at;   /* of a call that was refused by the host, not before */
@@ -239,7 +240,7 @@ struct container {
     char reason[REASON_MAX]; /* ECS error name and sentence, "" */
     enum blame blame;
     bool lost_in_outage; /* its end was found by the first look after an outage */
-    int restart_count; /* restartPolicy */
+    int restart_count;   /* restartPolicy */
     msec restarted_at;
     msec stop_asked_at;
     struct wait wait;

@@ -24,6 +24,8 @@ typedef int64_t msec; /* milliseconds; on a monotonic clock unless the name says
 
 /* Core. */
 #define TASKS_MAX 20000
+#define ADOPTED_CONTAINERS_MAX 64         /* of one task; more carry its label only by mistake */
+#define GENERATION_MAX (INT64_C(1) << 50) /* a label beyond it is no count of ours */
 #define EFFECTS_MAX 64         /* per step; what does not fit is planned again in the next */
 #define CHANGES_KEPT 512       /* state changes held for `berth events` */
 #define STOPPED_TASKS_KEPT 100 /* history of `berth ps --all` */

@@ -1,7 +1,9 @@
 /* The agent goes and comes back; the runtime goes and comes back; what nobody wants is removed. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "berth/memory.h"
+#include "berth/store.h"
 #include "tests/lib/script.h"
 #include "tests/lib/test.h"
 
@@ -176,3 +178,204 @@ TEST(adopt, loses_nothing_when_the_runtime_restarts_alone)
     script_end(script);
 }
 
+/* Somebody removed the container of a job that was done: the job is not done again. */
+TEST(adopt, does_not_repeat_an_init_container_that_was_pruned)
+{
+    struct script *script = script_begin();
+    script_publish(script,
+                   "web:1 + app check needs=init:SUCCESS + init optional image=init:1-ends");
+    script_run(script, SECONDS(60));
+    script_skip(script);
+    struct world *world = script_world(script);
+    world_kill_agent(world);
+    runtime_vanish(world, script_container(script, "web", 0, "init"));
+    world_start_agent(world);
+    script_run(script, MINUTES(10));
+    script_expect(script, "   0.1  web/0@1 is HEALTHY\n");
+    script_end(script);
+}
+
+/* ------------------------------------------------------------------ labels are outside input */
+
+static void expect_memory_is_readable(struct script *script)
+{
+    struct memory *memory = core_memory(script_core(script));
+    struct str text;
+    struct err err = ERR_NONE;
+    str_init(&text, 1 << 20);
+    memory_render(memory, &text);
+    struct memory *again = memory_parse(str_text(&text), text.len, &err);
+    if (!again)
+        fail_msg("%s\n%s", err.text, str_text(&text));
+    memory_free(again);
+    memory_free(memory);
+    str_release(&text);
+}
+
+TEST(adopt, survives_numbers_on_labels_that_nobody_counted_to)
+{
+    struct script *script = script_begin();
+    script_publish(script, "web:1 check");
+    script_run(script, SECONDS(30));
+    static const int64_t numbers[] = { (1LL << 53) - 1,   INT64_MAX, 1LL << 40,
+                                       DESIRED_COUNT_MAX, -1,        INT64_MIN };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        struct fake_container *planted =
+            script_plant(script, i % 2 ? "web" : "old", (char)('a' + i));
+        planted->generation = planted->slot = planted->attempt = numbers[i];
+        planted->stop_timeout_s = numbers[i] < INT64_MAX / 1000 ? numbers[i] : 10;
+    }
+    script_command(script, COMMAND_RUNTIME_UP, NULL); /* a full look */
+    script_run(script, SECONDS(5));
+    expect_memory_is_readable(script);
+    script_run(script, MINUTES(2));
+    script_publish(script, "web:2 check");
+    script_run(script, MINUTES(2));
+    expect_memory_is_readable(script);
+    const struct service_fact *web = core_service(script_core(script), "web");
+    assert_int_equal(web->primary->state, DEPLOYMENT_COMPLETED);
+    assert_int_equal(script_core(script)->task_count, 1);
+    script_end(script);
+}
+
+/* One label that is no digest must not cost the memory of everything else. */
+TEST(adopt, survives_texts_on_labels_that_mean_nothing)
+{
+    struct script *script = script_begin();
+    script_publish(script, "web:1 check; once migrate job:1 image=job:1-ends");
+    script_run(script, SECONDS(30));
+    struct fake_container *planted = script_plant(script, "old", 'a');
+    (void)snprintf(planted->digest, sizeof planted->digest, "no digest");
+    planted->generation = 2;
+    (void)snprintf(planted->depends_on, sizeof planted->depends_on, ":,::,x:,:START,app:NEVER,,");
+    planted = script_plant(script, "old", 'b');
+    (void)snprintf(planted->one_off, sizeof planted->one_off, "migrate");
+    planted = script_plant(script, "", 'c');
+    (void)snprintf(planted->one_off, sizeof planted->one_off, "migrate");
+    planted = script_plant(script, "", 'd');
+    planted = script_plant(script, "old", 'e');
+    planted->container[0] = '\0';
+    script_command(script, COMMAND_RUNTIME_UP, NULL);
+    script_run(script, 400);
+    expect_memory_is_readable(script);
+    script_run(script, MINUTES(2));
+    expect_memory_is_readable(script);
+    assert_null(core_service(script_core(script), "old"));
+    script_end(script);
+}
+
+/* No order can be kept where each depends on the other. */
+TEST(adopt, stops_a_task_whose_labels_depend_in_a_circle)
+{
+    struct script *script = script_begin();
+    script_publish(script, "web:1 count=0");
+    script_run(script, SECONDS(10));
+    script_world(script)->strict = false; /* its rule on the order of stops cannot be kept */
+    struct fake_container *first = script_plant(script, "old", 'a');
+    struct fake_container *second = script_plant(script, "old", 'a');
+    (void)snprintf(second->container, sizeof second->container, "db");
+    (void)snprintf(first->depends_on, sizeof first->depends_on, "db:START");
+    (void)snprintf(second->depends_on, sizeof second->depends_on, "app:HEALTHY");
+    script_command(script, COMMAND_RUNTIME_UP, NULL);
+    script_run(script, SECONDS(10));
+    assert_false(first->exists);
+    assert_false(second->exists);
+    script_end(script);
+}
+
+/* An image that was committed from a container of ours carries its labels, and somebody runs it. */
+TEST(adopt, takes_no_copy_for_the_container_that_it_copies)
+{
+    struct script *script = script_begin();
+    script_publish(script, "web:1 check");
+    script_run(script, SECONDS(30));
+    struct world *world = script_world(script);
+    const struct fake_container *ours =
+        runtime_find(world, script_container(script, "web", 0, "app"));
+    struct fake_container *copy = script_plant(script, "web", 'a');
+    memcpy(copy->task_id, ours->task_id, sizeof copy->task_id);
+    memcpy(copy->digest, ours->digest, sizeof copy->digest);
+    copy->state = RUNTIME_EXITED;
+    script_skip(script);
+    for (int i = 0; i < 5; i++) {
+        script_command(script, COMMAND_RUNTIME_UP, NULL);
+        script_run(script, SECONDS(60));
+    }
+    script_expect(script, "");
+    script_end(script);
+}
+
+/* Other agents recreate containers under the same name and with the same labels. */
+TEST(adopt, starts_what_somebody_recreated_and_did_not_start)
+{
+    struct script *script = script_begin();
+    script_publish(script, "web:1 check");
+    script_run(script, SECONDS(30));
+    script_skip(script);
+    struct world *world = script_world(script);
+    struct fake_container *ours = runtime_find(world, script_container(script, "web", 0, "app"));
+    ours->state = RUNTIME_CREATED;
+    ours->started = false;
+    (void)snprintf(ours->id, sizeof ours->id, "another");
+    script_command(script, COMMAND_RUNTIME_UP, NULL);
+    script_run(script, SECONDS(30));
+    script_expect(script, "   0.1  web/0@1 is UNKNOWN\n"
+                          "   0.1  web/0@1 start app\n"
+                          "   0.7  web/0@1 is HEALTHY\n");
+    script_end(script);
+}
+
+TEST(adopt, stops_what_somebody_recreated_while_it_was_stopped)
+{
+    struct script *script = script_begin();
+    script_publish(script, "web:1 check");
+    script_run(script, SECONDS(30));
+    struct world *world = script_world(script);
+    struct fake_container *ours = runtime_find(world, script_container(script, "web", 0, "app"));
+    script_publish(script, "web:1 count=0 check");
+    script_run(script, 850); /* the stop has been answered, the look has not */
+    ours->state = RUNTIME_CREATED;
+    ours->started = false;
+    script_run(script, SECONDS(30));
+    assert_int_equal(script_core(script)->task_count, 0);
+    assert_false(ours->exists);
+    script_end(script);
+}
+
+/* The wall clock of the host was in 1970 when it started, or is in 1970 now. */
+TEST(adopt, believes_no_impossible_age)
+{
+    struct script *script = script_begin();
+    script_publish(script, "web:1 check");
+    script_run(script, SECONDS(30));
+    struct world *world = script_world(script);
+    struct fake_container *ours = runtime_find(world, script_container(script, "web", 0, "app"));
+    const int64_t walls[] = { 1000, world_wall(world) + 86400000LL * 365 };
+    for (size_t i = 0; i < 2; i++) {
+        ours->started_wall = walls[i];
+        script_restart_agent(script);
+        script_run(script, SECONDS(5));
+        const struct task *task = script_core(script)->tasks;
+        assert_true(task->running_at > 0);
+        assert_true(task->containers[0].started_at > 0);
+        assert_true(task->running_at <= world->now);
+        assert_int_equal(task->last_health, TASK_HEALTHY);
+    }
+    script_end(script);
+}
+
+TEST(adopt, keeps_a_task_of_very_many_containers_within_bounds)
+{
+    struct script *script = script_begin();
+    script_publish(script, "web:1 count=0");
+    script_run(script, SECONDS(10));
+    for (int i = 0; i < 1000; i++) {
+        struct fake_container *planted = script_plant(script, "old", 'a');
+        (void)snprintf(planted->container, sizeof planted->container, "c%d", i);
+    }
+    script_command(script, COMMAND_RUNTIME_UP, NULL);
+    script_run(script, 300);
+    assert_true(script_core(script)->tasks->container_count <= 100);
+    assert_true(script_core(script)->tasks->arena.used < 16 << 20);
+    script_end(script);
+}

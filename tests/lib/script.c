@@ -309,6 +309,36 @@ void script_sickens(struct script *script, const char *service, int64_t slot, bo
     runtime_sicken(script->world, script_container(script, service, slot, "app"), sick);
 }
 
+struct fake_container *script_plant(struct script *script, const char *service, char letter)
+{
+    struct world *world = script->world;
+    struct fake_container *planted = &world->containers[world->container_count++];
+    *planted = (struct fake_container){ .exists = true,
+                                        .ours = true,
+                                        .state = RUNTIME_RUNNING,
+                                        .started = true,
+                                        .essential = true,
+                                        .generation = 1,
+                                        .attempt = 1,
+                                        .stop_timeout_s = 10,
+                                        .containers_of_task = 1,
+                                        .started_at = world->now,
+                                        .created_wall = world_wall(world),
+                                        .started_wall = world_wall(world),
+                                        .run = 1 };
+    memset(planted->task_id, letter, TASK_ID_LEN);
+    (void)snprintf(planted->id, sizeof planted->id, "planted-%c-%zu", letter,
+                   world->container_count);
+    (void)snprintf(planted->name, sizeof planted->name, "berth-planted-%c-%zu", letter,
+                   world->container_count);
+    (void)snprintf(planted->host, sizeof planted->host, "host-1");
+    (void)snprintf(planted->service, sizeof planted->service, "%s", service);
+    (void)snprintf(planted->container, sizeof planted->container, "app");
+    (void)snprintf(planted->image, sizeof planted->image, "planted:1");
+    (void)snprintf(planted->definition, sizeof planted->definition, "planted:1");
+    return planted;
+}
+
 /* ------------------------------------------------------------------ compare */
 
 void script_skip(struct script *script)

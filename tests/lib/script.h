@@ -73,6 +73,10 @@ void script_exits(struct script *script, const char *service, int64_t slot, cons
 
 void script_sickens(struct script *script, const char *service, int64_t slot, bool sick);
 
+/* A running container with our labels that this agent never made: task id and container name are
+ * `letter` 32 times and "app"; the rest is for the test to spoil. */
+struct fake_container *script_plant(struct script *script, const char *service, char letter);
+
 /* What happened since the last time; ends the scene. */
 void script_expect(struct script *script, const char *transcript);
 void script_skip(struct script *script);      /* ends the scene without telling it */
