@@ -14,7 +14,6 @@
 #include "berth/str.h"
 
 #define SHUTDOWN_MAX SECONDS(10)
-#define PROGRESS_EVERY 500 /* ms */
 
 static const int signal_numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
 
@@ -93,16 +92,10 @@ static void on_runtime_up(void *ctx, bool up, const char *text)
     host_event(ctx, &event);
 }
 
-/* The runtime tells several times a second and layer; people look once. */
 static void on_pull_progress(void *ctx, const char *image, const char *text)
 {
-    struct agent *agent = ctx;
-    uint64_t now = uv_now(&agent->loop);
-    if (now < agent->progress_told_at + PROGRESS_EVERY)
-        return;
-    agent->progress_told_at = now;
     struct event event = { .kind = EV_PULL_PROGRESS, .subject = image, .text = text };
-    host_event(agent, &event);
+    host_event(ctx, &event);
 }
 
 static int open_runtime(struct agent *agent, struct err *err)

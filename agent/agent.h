@@ -67,8 +67,7 @@ struct agent {
     int close_stage, open_parts; /* see close_next() in agent.c */
     struct pending *pending;     /* actions under way */
     uint64_t changes_logged;     /* core's state changes that are in the log */
-    uint64_t progress_told_at;
-    bool reopening_source; /* a fetch asked for meanwhile waits in deferred_fetch */
+    bool reopening_source;       /* a fetch asked for meanwhile waits in deferred_fetch */
     struct pending *deferred_fetch;
 };
 

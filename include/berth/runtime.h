@@ -50,7 +50,8 @@ typedef void (*runtime_look_fn)(void *ctx, struct observed *observed /* taken; N
 struct runtime_listener {
     void (*on_hint)(void *ctx, const char *container);
     void (*on_up)(void *ctx, bool up, const char *text);
-    void (*on_pull_progress)(void *ctx, const char *image, const char *text); /* may be NULL */
+    /* At most once a second and image, and before each new attempt; may be NULL. */
+    void (*on_pull_progress)(void *ctx, const char *image, const char *text);
     void *ctx;
 };
 

@@ -15,7 +15,7 @@ registry_start() {
     place=$test_dir/registry
     proxy_port=$(free_port) registry_port=$((proxy_port + 10000))
     registry=127.0.0.1:$proxy_port
-    mkdir -p "$place/tree/bin"
+    mkdir -p "$place/tree"/{bin,www}
     cp "$(command -v busybox)" "$place/tree/bin/busybox"
     for applet in sh sleep httpd cat; do
         ln -s busybox "$place/tree/bin/$applet"
@@ -77,6 +77,7 @@ forget_requests() {
 # digest is left in $digest.
 publish() { # name:tag [kilobytes]
     local pushed=127.0.0.1:$registry_port/${1%:*} tag=${1##*:} answer
+    echo "$1" >"$place/tree/www/index.html"
     head -c "${2:-1}K" /dev/urandom >"$place/tree/ballast"
     tar -C "$place/tree" -c . | api POST "/images/create?fromSrc=-&repo=$pushed&tag=$tag" \
         -H 'Content-Type: application/x-tar' --data-binary @- >/dev/null
@@ -178,9 +179,18 @@ test_no_more_pulls_at_a_time_than_allowed() {
     touch "$place/slow"
     desire 1 "$(definition web:1 "${containers[@]}")" "$(service web web:1 1)"
     agent_start
-    eventually 10 "why says that the others wait" why_says web '2 pulls under way'
+    eventually 10 "why shows how both get on" both_get_on a b c
+    expect "and that the third waits" why_says web '2 pulls under way'
     eventually 30 "it runs" steady web 1
     equal "pulls at a time" 2 "$(pulls_at_a_time)"
+}
+
+both_get_on() { # name...
+    local name count=0
+    for name in "$@"; do
+        ! why_says web "^container $name .*Downloading" || count=$((count + 1))
+    done
+    [ "$count" -eq 2 ]
 }
 
 # The most images of which something was on its way at the same time.
@@ -423,8 +433,6 @@ visit() { # port file
 test_stop_first_stops_nothing_before_the_new_image_is_there() {
     local port=$((20900 + RANDOM % 50)) before visitor
     registry_start
-    mkdir -p "$place/tree/www"
-    echo new >"$place/tree/www/index.html"
     publish app:2 300
     fixed_port 1 bb:1 "$port"
     agent_start
@@ -440,7 +448,7 @@ test_stop_first_stops_nothing_before_the_new_image_is_there() {
         expect "the old one runs" grep -q "$before" <(containers web)
         sleep 0.1
     done
-    eventually 20 "the new one runs" equal_output new curl -s "http://127.0.0.1:$port/"
+    eventually 20 "the new one runs" equal_output app:2 curl -s "http://127.0.0.1:$port/"
     wait "$visitor"
     expect "the visits were many" [ "$(cat "$test_dir/visits")" -ge 20 ]
     expect "and the first in vain came after the last byte of the image" \
