@@ -221,6 +221,37 @@ struct verdict runtime_classify(enum runtime_call call, long status, const char 
     return (struct verdict){ UNKNOWN, runtime_call_error(call), true };
 }
 
+/* What the layers of the runtime put in front of the cause. People read these messages, in places
+ * that hold a few hundred bytes, and the cause stands last. */
+static const char *const preambles[] = {
+    "failed to create shim task: ",
+    "failed to create task for container: ",
+    "OCI runtime create failed: ",
+    "runc create failed: ",
+    "crun: ",
+    "unable to start container process: ",
+    "error during container init: ",
+};
+
+static const char *skip_preamble(const char *message)
+{
+    for (size_t i = 0; i < COUNT_OF(preambles); i++)
+        if (str_starts(message, preambles[i]))
+            return message + strlen(preambles[i]);
+    /* "driver failed programming external connectivity on endpoint NAME (ID): cause" */
+    const char *cause =
+        str_starts(message, "driver failed programming") ? strstr(message, "): ") : NULL;
+    return cause ? cause + strlen("): ") : message;
+}
+
+static const char *without_preambles(const char *message)
+{
+    for (const char *rest = skip_preamble(message); rest != message && *rest;
+         rest = skip_preamble(rest))
+        message = rest;
+    return message;
+}
+
 void runtime_judge_message(enum runtime_call call, const char *subject, long status,
                            const char *message, struct judgement *ret)
 {
@@ -228,7 +259,7 @@ void runtime_judge_message(enum runtime_call call, const char *subject, long sta
     *ret = (struct judgement){ .transient = verdict.transient };
     if (verdict.outcome != OUTCOME_OK && message[0])
         (void)snprintf(ret->text, sizeof ret->text, "%s %.255s: %s", runtime_call_name(call),
-                       subject, message);
+                       subject, without_preambles(message));
     else if (verdict.outcome != OUTCOME_OK)
         (void)snprintf(ret->text, sizeof ret->text, "%s %.255s: the runtime answered HTTP %ld",
                        runtime_call_name(call), subject, status);

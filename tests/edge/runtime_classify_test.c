@@ -314,3 +314,26 @@ TEST(runtime_classify, says_what_was_asked_and_what_was_answered)
     assert_string_equal(judgement.result.text, "cancelled");
     assert_int_equal(judgement.result.outcome, OUTCOME_UNKNOWN);
 }
+
+TEST(runtime_classify, puts_the_cause_before_what_the_layers_say)
+{
+    static const struct {
+        const char *message, *text;
+    } rows[] = {
+        { "failed to create shim task: OCI runtime create failed: runc create failed: unable to "
+          "start container process: exec: \"/x\": stat /x: no such file or directory: unknown",
+          "start c: exec: \"/x\": stat /x: no such file or directory: unknown" },
+        { "driver failed programming external connectivity on endpoint c (33936bd6888c3b96): Error "
+          "starting userland proxy: listen tcp4 0.0.0.0:80: bind: address already in use",
+          "start c: Error starting userland proxy: listen tcp4 0.0.0.0:80: bind: address already "
+          "in use" },
+        { "driver failed programming external connectivity", /* as it is: no cause follows */
+          "start c: driver failed programming external connectivity" },
+        { "runc create failed: ", "start c: runc create failed: " },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct judgement judgement;
+        runtime_judge_message(CALL_START, "c", 500, rows[i].message, &judgement);
+        assert_string_equal(judgement.result.text, rows[i].text);
+    }
+}
