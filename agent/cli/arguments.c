@@ -17,7 +17,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
     [OPTION_VERSION] = { "--version", 0, NULL, "show the version", AT(version) },
     [OPTION_FOLLOW] = { "--follow", 'f', NULL, "go on as more comes", AT(follow) },
     [OPTION_ALL] = { "--all", 'a', NULL, "stopped tasks too", AT(all) },
-    [OPTION_QUIET] = { "--quiet", 'q', NULL, "names only", AT(quiet) },
+    [OPTION_QUIET] = { "--quiet", 'q', NULL, "names or ids only", AT(quiet) },
     [OPTION_ACCEPT_OLDER] = { "--accept-older", 0, NULL,
                               "accept a document with a lower revision, this once",
                               AT(accept_older) },

@@ -62,10 +62,11 @@ static void say_task(const cJSON *task)
     char id[13], time[40];
     const char *reason = json_string(task, "stoppedReason", NULL);
     const char *code = json_string(task, "stopCode", NULL);
-    printf("Task %s of %s is %s (wanted %s, health %s), created %s", task_word(task, id),
+    printf("Task %s of %s is %s (wanted %s, health %s)", task_word(task, id),
            json_string(task, "taskDefinition", ""), json_string(task, "lastStatus", ""),
-           json_string(task, "desiredStatus", ""), json_string(task, "healthStatus", ""),
-           ago(task, "createdAt", time));
+           json_string(task, "desiredStatus", ""), json_string(task, "healthStatus", ""));
+    if (json_string(task, "createdAt", NULL))
+        printf(", created %s", ago(task, "createdAt", time));
     if (reason || code)
         printf(": %s%s%s", code ? code : "", reason && code ? ", " : "", reason ? reason : "");
     printf(".\n");

@@ -194,7 +194,6 @@ static struct task_shown task_recorded(const struct one_off_record *record)
         .last_status = "STOPPED",
         .desired_status = "STOPPED",
         .health_status = "UNKNOWN",
-        .stop_code = record->state == ONE_OFF_STOPPED ? "EssentialContainerExited" : NULL,
         .stopped_reason = record->reason,
         .started_wall = record->started_wall,
         .stopped_wall = record->stopped_wall,
