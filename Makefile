@@ -21,7 +21,8 @@ CPPFLAGS += -Iinclude -I. -D_GNU_SOURCE -DBERTH_VERSION='"$(VERSION)"' \
   $(shell pkg-config --cflags $(PACKAGES) $(TOOL_PACKAGES) 2>/dev/null)
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 CFLAGS_debug := -O0 -g
-CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+# Instrumented code makes gcc see truncation where there is none.
+CFLAGS_asan := -O1 -g -Wno-format-truncation -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 CFLAGS += -std=gnu17 -fPIE $(WARNINGS) $(CFLAGS_$(BUILD))
 LDFLAGS += -pie -Wl,-z,relro,-z,now $(filter -fsanitize%,$(CFLAGS_$(BUILD)))
 LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
