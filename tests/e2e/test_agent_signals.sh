@@ -221,6 +221,46 @@ test_sigterm_while_the_source_hangs() {
     done
 }
 
+test_sigterm_while_a_pull_hangs() {
+    local port
+    port=$(free_port)
+    hanging_server "$port"
+    desire 1 "$(definition web:1 \
+        "$(container app "$sleeper" '{"image": "127.0.0.1:'"$port"'/some:1"}')")" \
+        "$(service web web:1 1)"
+    agent_start
+    eventually 10 "it pulls" why_says web 'pull'
+    ends_well TERM
+}
+
+test_sigterm_while_a_stop_takes_long() {
+    desire 1 "$(definition web:1 "$(container app "$stubborn" '{"stopTimeout": 8}')")" \
+        "$(service web web:1 1)"
+    agent_start
+    expect "it runs" berth wait web --timeout 30s
+    desire 2 "$(definition web:1 "$(container app "$stubborn" '{"stopTimeout": 8}')")"
+    eventually 10 "it stops" tasks_say '.[0].lastStatus == "STOPPING"'
+    ends_well TERM
+    # The runtime goes on with what it was asked, and the next agent finds out.
+    agent_start
+    eventually 30 "gone" count_is 0 containers web
+    ends_well TERM
+}
+
+test_sigterm_in_the_middle_of_saves() {
+    local round revision=0
+    for round in 1 2 3 4 5; do
+        agent_launch
+        eventually 5 "it answers" status_says '.cluster == "e2e"'
+        revision=$((revision + 1))
+        simple "$revision"
+        eventually 5 "it has it" revision_is "$revision"
+        ends_well TERM
+        expect "round $round: saved before the end" \
+            grep -qa "\"revision\": $revision," "$test_dir/state/document"
+    done
+}
+
 test_sigterm_with_clients_that_wait() {
     local id port
     port=$(free_port)
