@@ -71,6 +71,10 @@ void duration_text(int64_t ms, char *ret, size_t size)
     (void)snprintf(ret, size, "%lld%c", (long long)(seconds / scale[i].unit_s), scale[i].letter);
 }
 
+/* A time that just was may look as if it were yet to come: the daemon computes it from another
+ * clock. */
+#define CLOCK_SLACK_MS 100
+
 void ago_text(const char *time, char *ret, size_t size)
 {
     int64_t at = time ? time_parse_wall_ms(time) : 0;
@@ -81,7 +85,7 @@ void ago_text(const char *time, char *ret, size_t size)
     char duration[32];
     int64_t passed = wall_now_ms() - at;
     duration_text(passed < 0 ? -passed : passed, duration, sizeof duration);
-    (void)snprintf(ret, size, passed < -1000 ? "in %s" : "%s ago", duration);
+    (void)snprintf(ret, size, passed < -CLOCK_SLACK_MS ? "in %s" : "%s ago", duration);
 }
 
 /* ------------------------------------------------------------------ words and bytes */

@@ -172,12 +172,13 @@ static void remember_progress(struct wait_state *wait, const cJSON *service,
 {
     char text[ERR_TEXT_MAX];
     const cJSON *why = cJSON_GetArrayItem(json_get(service, "waits"), 0);
-    (void)snprintf(text, sizeof text, "deployment %s is %s, %lld of %lld tasks healthy%s%s",
+    const char *detail = json_string(why, "detail", NULL);
+    (void)snprintf(text, sizeof text, "deployment %s is %s, %lld of %lld tasks healthy%s%s%s%s",
                    json_string(deployment, "id", "-"),
                    json_string(deployment, "rolloutState", "not made yet"),
                    (long long)json_integer(service, "healthyCount", 0),
                    (long long)json_integer(service, "desiredCount", 0), why ? "; waits for: " : "",
-                   json_string(why, "text", ""));
+                   json_string(why, "text", ""), detail ? ": " : "", detail ? detail : "");
     remember(wait, text);
 }
 

@@ -87,9 +87,9 @@ static void say_wait(const cJSON *wait)
 static void say_backoff(const cJSON *backoff)
 {
     char time[40];
-    printf("Slot %lld died %lld times in a row; the next attempt is %s.\n",
-           (long long)json_integer(backoff, "slot", 0),
-           (long long)json_integer(backoff, "deathsInARow", 0),
+    long long deaths = (long long)json_integer(backoff, "deathsInARow", 0);
+    printf("Slot %lld died %lld time%s in a row; the next attempt is %s.\n",
+           (long long)json_integer(backoff, "slot", 0), deaths, deaths == 1 ? "" : "s",
            ago(backoff, "nextAttemptAt", time));
 }
 

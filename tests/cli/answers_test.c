@@ -215,6 +215,21 @@ TEST(wait, outlives_a_restart_of_the_daemon)
     finish(&fixture);
 }
 
+TEST(wait, says_in_the_end_what_stood_in_the_way)
+{
+    struct fixture fixture = { 0 };
+    start(&fixture);
+    fake_http_on(fixture.server, "POST /v1/poll",
+                 (struct fake_answer){ .body = "{\"revision\":1,\"result\":\"same\"}" });
+    fake_http_on(fixture.server, "GET /v1/services/web",
+                 (struct fake_answer){
+                     .body = "[{\"status\":\"ACTIVE\",\"deployments\":[],\"waits\":["
+                             "{\"text\":\"a call failed\",\"detail\":\"port 80 in use\"}]}]" });
+    run(&fixture, "wait web --timeout 300ms", 4);
+    err_has(&fixture, "waits for: a call failed: port 80 in use");
+    finish(&fixture);
+}
+
 TEST(command, survives_tables_of_odd_json)
 {
     static const char *const bodies[] = { "[]",
