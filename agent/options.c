@@ -84,7 +84,7 @@ int options_parse(int argc, char **argv, struct options *ret, struct err *err)
 
 static int read_file(const char *path, char **ret, struct err *err)
 {
-    AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+    AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would wait */
     if (fd < 0)
         return err_set(err, -errno, "read configuration %s", path);
     struct stat status;
@@ -98,6 +98,8 @@ static int read_file(const char *path, char **ret, struct err *err)
     if (got < 0)
         return err_set(err, -errno, "read configuration %s", path);
     text[got] = '\0';
+    if (strlen(text) != (size_t)got)
+        return err_say(err, -EINVAL, "read configuration %s: it holds a NUL byte", path);
     *ret = TAKE(text);
     return 0;
 }

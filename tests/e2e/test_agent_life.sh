@@ -218,6 +218,24 @@ test_bad_configuration_ends_with_5() {
     expect "named with its place" log_says 'BERTH_NO_SUCH_KEY'
 }
 
+test_a_configuration_file_that_is_none() {
+    mkfifo "$test_dir/fifo"
+    agent_launch --config "$test_dir/fifo"
+    agent_await 10
+    equal "a FIFO" 5 "$agent_status"
+    printf 'BERTH_CLUSTER=a\0b\n' >"$test_dir/berth.conf"
+    agent_launch
+    agent_await 10
+    equal "a NUL byte" 5 "$agent_status"
+    expect "said so" log_says 'NUL'
+    agent_launch --config "$test_dir"
+    agent_await 10
+    equal "a directory" 5 "$agent_status"
+    agent_launch --config "$test_dir/none"
+    agent_await 10
+    equal "one that is missing" 5 "$agent_status"
+}
+
 test_check_config_only_checks() {
     agent_launch --check-config
     agent_await 10

@@ -321,8 +321,9 @@ test_sigterm_in_the_middle_of_a_rollout() {
 
 test_sigusr1_while_everything_is_under_way() {
     local round revision
-    agent_launch
-    for revision in 1 2 3 4 5; do
+    simple 1
+    agent_start
+    for revision in 2 3 4 5 6; do
         desire "$revision" "$(definition "web:$revision" "$(container app "$sleeper")")" \
             "$(service web "web:$revision" 2)" "$(service 'other' "web:$revision" 1)"
         for round in 1 2 3 4 5 6; do
