@@ -119,6 +119,8 @@ static void observe_one(struct core *core, const struct observed_container *seen
     struct task *task = task_find(core, seen->task_id);
     if (!task && core->task_count >= TASKS_MAX)
         return;
+    if (!task && asked_by < core->dropped_before && name_was_dropped(core, seen->name))
+        return; /* it was removed after this look was asked for */
     bool adopted = !task;
     if (adopted)
         task = adopt_task(core, seen);

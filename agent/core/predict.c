@@ -92,16 +92,24 @@ static bool must_exit(const struct task *task, const struct container *container
     return false;
 }
 
-static void ideal_start(struct future *future, struct ideal_container *ideal,
-                        const struct task *task, const struct container *container)
+static void ideal_run(struct ideal_container *ideal, const struct task *task,
+                      const struct container *container)
 {
-    bool checked = container->definition && container->definition->health_check.present &&
-                   !container->definition->health_check.disabled;
+    const struct container_definition *definition = container->definition;
+    bool checked = definition
+                       ? definition->health_check.present && !definition->health_check.disabled
+                       : container->health != HEALTH_NONE;
     ideal->seen.started = true;
-    ideal->seen.started_wall_ms = future->wall;
     ideal->seen.state = must_exit(task, container) ? RUNTIME_EXITED : RUNTIME_RUNNING;
     ideal->seen.exit_code = 0;
     ideal->seen.health = checked ? HEALTH_HEALTHY : HEALTH_NONE;
+}
+
+static void ideal_start(struct future *future, struct ideal_container *ideal,
+                        const struct task *task, const struct container *container)
+{
+    ideal_run(ideal, task, container);
+    ideal->seen.started_wall_ms = future->wall;
 }
 
 /* What the facts say is there now; the future starts from it. What the agent is looking at is
@@ -120,12 +128,13 @@ static void ideal_begin(struct future *future)
                 container->state == CONTAINER_CREATED || container->state == CONTAINER_CREATING;
             bool ended =
                 container->state == CONTAINER_STOPPED || container->state == CONTAINER_REMOVING;
-            ideal->seen.state =
-                created ? RUNTIME_CREATED : (ended ? RUNTIME_EXITED : RUNTIME_RUNNING);
+            ideal->seen.state = created ? RUNTIME_CREATED : RUNTIME_EXITED;
             ideal->seen.started = container->ever_started;
-            ideal->seen.started_wall_ms = container->started_wall;
             ideal->seen.exit_code = container->exit_code;
-            ideal->seen.health = container->health == HEALTH_NONE ? HEALTH_NONE : HEALTH_HEALTHY;
+            if (!created && !ended)
+                ideal_run(ideal, task, container);
+            ideal->seen.started_wall_ms =
+                container->started_wall ? container->started_wall : future->wall;
         }
     }
 }
@@ -262,8 +271,8 @@ static void settle_container(struct container *container)
         [CONTAINER_UNKNOWN] = CONTAINER_UNKNOWN,
     };
     container->state = becomes[container->state];
-    if (container->state == CONTAINER_UNKNOWN)
-        container->look_needed = true;
+    if (container->state == CONTAINER_UNKNOWN || container->state == CONTAINER_RUNNING)
+        container->look_needed = true; /* what is to end by itself has ended */
     container->action = container->look = 0;
     container->look_again = false;
 }
@@ -281,7 +290,10 @@ static void settle(struct core *core)
             task->probes[i].action = 0;
     }
     for (struct image *image = core->images; image; image = image->next) {
-        image->state = image->action ? IMAGE_LOCAL : image->state;
+        if (image->action) {
+            image->state = IMAGE_LOCAL;
+            image->fresh_at = image->asked_at;
+        }
         image->action = 0;
     }
 }

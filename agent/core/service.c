@@ -344,8 +344,9 @@ static void plan_service(struct step *step, struct service_fact *service)
     find_surplus(service);
     count_tasks(core, service);
     service->wait.reason = WAIT_NONE;
-    service->images_ready =
-        service->primary->state != DEPLOYMENT_IN_PROGRESS || deployment_images_ready(step, service);
+    bool goes_out =
+        service->primary->state == DEPLOYMENT_IN_PROGRESS && service->wanted->desired_count > 0;
+    service->images_ready = !goes_out || deployment_images_ready(step, service);
     int64_t room_needed = fill_slots(step, service);
     if (room_needed > 0 && service->wait.reason == WAIT_NONE)
         wait_set(&service->wait, core, WAIT_MAXIMUM, "%s", "");

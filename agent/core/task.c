@@ -130,6 +130,7 @@ void task_drop(struct core *core, struct task *task)
     for (size_t i = 0; i < task->container_count; i++)
         core->dropped[core->dropped_next++ % DROPPED_NAMES_KEPT] =
             (uint32_t)hash_of(task->containers[i].runtime_name);
+    core->dropped_before = core->next_action;
     history_add(core, task);
     task_free(task);
     task_index_rebuild(core);

@@ -495,6 +495,7 @@ struct core {
     size_t task_count;
     uint32_t dropped[DROPPED_NAMES_KEPT]; /* hashes of names just removed: their last events */
     size_t dropped_next;
+    uint64_t dropped_before; /* looks with a lower id may still list the one dropped last */
     struct task **task_index; /* hash by id */
     size_t task_index_size;
     struct image *images;

@@ -44,6 +44,7 @@ struct knobs {
     double clock_jumps; /* of the wall clock, per minute */
     msec latency_max;
     msec pull_max;
+    msec fetch_max;
 };
 
 struct behaviour {

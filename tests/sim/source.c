@@ -43,7 +43,7 @@ void source_perform(struct world *world, const struct action *action)
     bool garbage = world_chance(world, world->knobs.fetch_garbage);
     bool is_older =
         world_chance(world, world->knobs.fetch_older) && world->core->revision_floor > 1;
-    msec at = world->now + world_between(world, 1, fails ? 30000 : 200);
+    msec at = world->now + world_between(world, 1, fails ? 30000 : world->knobs.fetch_max);
     struct later *later = world_later(world, at, LATER_REPLY);
     later->event = (struct event){ .kind = EV_FETCHED,
                                    .action = action->id,

@@ -370,6 +370,7 @@ void world_init(struct world *world, uint64_t seed, bool strict)
     world->options.cluster = "sim";
     world->knobs.latency_max = 50;
     world->knobs.pull_max = 2000;
+    world->knobs.fetch_max = 200;
     world->containers = memory_array(SIM_CONTAINERS_MAX, sizeof *world->containers);
     world->now = 1000;
     checks_open(world);
