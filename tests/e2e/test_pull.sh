@@ -156,7 +156,7 @@ repaired() { # service count
 
 test_an_absent_image_is_pulled_and_its_progress_shows() {
     registry_start
-    publish app:1 300
+    publish app:1
     touch "$place/slow"
     desire_web 1 app:1
     agent_start
@@ -236,7 +236,7 @@ test_a_pull_that_waits_for_its_turn_is_not_silent() {
     setting[BERTH_MAX_PULLS]=4
     setting[BERTH_PULL_INACTIVITY_TIMEOUT]=2s
     for image in a b c d; do
-        publish "$image:1" 300
+        publish "$image:1" 100
         containers+=("$(running "$image:1" | jq -c --arg name "$image" '.name = $name')")
     done
     touch "$place/slow"
@@ -433,7 +433,7 @@ visit() { # port file
 test_stop_first_stops_nothing_before_the_new_image_is_there() {
     local port=$((20900 + RANDOM % 50)) before visitor
     registry_start
-    publish app:2 300
+    publish app:2
     fixed_port 1 bb:1 "$port"
     agent_start
     expect "the first revision" berth wait web --timeout 30s
@@ -444,10 +444,7 @@ test_stop_first_stops_nothing_before_the_new_image_is_there() {
     fixed_port 2 "$registry/app:2" "$port"
     eventually 5 "the pull has begun" layers_under_way app
     expect "why says what is waited for" why_says web "$registry/app:2"
-    while ! is_local app:2; do
-        expect "the old one runs" grep -q "$before" <(containers web)
-        sleep 0.1
-    done
+    eventually 20 "the image is there" is_local_while_runs app:2 "$before"
     eventually 20 "the new one runs" equal_output app:2 curl -s "http://127.0.0.1:$port/"
     wait "$visitor"
     expect "the visits were many" [ "$(cat "$test_dir/visits")" -ge 20 ]
@@ -456,6 +453,15 @@ test_stop_first_stops_nothing_before_the_new_image_is_there() {
             $2 ~ /^\/v2\/app\/blobs\// { last = $4 }
             END { exit !(last && failed > last) }' "$place/access"
     expect "the second revision" berth wait web --revision 2 --timeout 20s
+}
+
+# What ran before the image was not yet there must have been the old one.
+is_local_while_runs() { # image id
+    local ids
+    ids=$(containers web)
+    is_local "$1" && return
+    expect "the old one runs" grep -q "$2" <<<"$ids"
+    return 1
 }
 
 test_a_newer_document_does_not_wait_for_the_pull_of_an_older_one() {
