@@ -56,6 +56,7 @@ struct service_fact *service_get(struct core *core, const char *name)
         return service;
     service = memory_alloc(sizeof *service);
     service->name = memory_strdup(name);
+    service->highest_generation = core->generation_floor;
     struct service_fact **link = &core->services;
     while (*link)
         link = &(*link)->next;

@@ -67,6 +67,7 @@ struct memory *core_memory(const struct core *core)
     struct memory *memory = memory_alloc(sizeof *memory);
     memory->epoch = core->epoch;
     memory->revision = core->revision_floor;
+    memory->generation_floor = core->generation_floor;
     remember_services(memory, core);
     remember_one_offs(memory, core);
     remember_images(memory, core);
@@ -121,11 +122,12 @@ void core_recall(struct core *core, const struct memory *memory)
 {
     core->epoch = memory->epoch;
     core->revision_floor = memory->revision;
+    core->generation_floor = memory->generation_floor;
     for (size_t i = 0; i < memory->service_count; i++)
         if (!service_find(core, memory->services[i].name))
             recall_service(core, &memory->services[i]);
     for (size_t i = 0; i < memory->one_off_count; i++)
         recall_one_off(core, &memory->one_offs[i]);
-    for (size_t i = 0; i < memory->pulled_image_count; i++)
+    for (size_t i = memory->pulled_image_count; i-- > 0;) /* the newest is the first again */
         image_get(core, memory->pulled_images[i])->pulled_once = true;
 }

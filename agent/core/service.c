@@ -382,6 +382,8 @@ void plan_removed_services(struct step *step)
             continue;
         }
         *link = service->next;
+        if (service->highest_generation > core->generation_floor)
+            core->generation_floor = service->highest_generation;
         change_emit(core, CHANGE_SERVICE, false, service->name, "", "", "%s",
                     "removed: it is not in the document");
         service_free(service);

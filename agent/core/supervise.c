@@ -81,7 +81,10 @@ static struct image_wish image_wish(const struct step *step, const struct task *
 {
     const struct deployment *deployment =
         task->owner ? deployment_find(task->owner, task->generation) : NULL;
-    bool once = step->core->options.pull_behavior == PULL_PREFER_CACHED && deployment;
+    /* The first task of a slot rests on what the deployment was told before anything old stopped:
+     * asking again would put the registry into the gap of a stop-first replacement. */
+    bool once = deployment &&
+                (step->core->options.pull_behavior == PULL_PREFER_CACHED || task->attempt <= 1);
     return (struct image_wish){
         .confirmed_since = once ? deployment->created_at : container->pull_since,
         .asked_since = container->pull_since,

@@ -76,6 +76,7 @@ void memory_render(const struct memory *memory, struct str *out)
     json_object(&writer);
     json_string_member(&writer, "epoch", epoch);
     json_int_member(&writer, "revision", memory->revision);
+    json_int_member(&writer, "generationFloor", memory->generation_floor);
     json_key(&writer, "services");
     json_array(&writer);
     for (size_t i = 0; i < memory->service_count; i++)
@@ -277,6 +278,8 @@ struct memory *memory_parse(const char *text, size_t len, struct err *err)
     struct reader reader = { &memory->arena, root, "", 0, err };
     memory->epoch = read_epoch(&reader, "epoch");
     memory->revision = read_int(&reader, "revision", -1);
+    if (json_get(root, "generationFloor")) /* younger than the others */
+        memory->generation_floor = read_int(&reader, "generationFloor", 0);
     parse_services(&reader, memory);
     parse_one_offs(&reader, memory);
     parse_images(&reader, memory);

@@ -429,6 +429,7 @@ struct memory {
     struct arena arena;
     uint64_t epoch;   /* of the store: part of task ids */
     int64_t revision; /* highest accepted, of the document in effect */
+    int64_t generation_floor;
     struct memory_service {
         const char *name;
         int64_t generation;
@@ -464,6 +465,9 @@ struct core {
     msec now, wall;
     uint64_t next_action;
     uint64_t epoch;
+    /* The highest generation of any service that is gone: one that comes back goes on from there,
+     * and no task ever has the id of another. */
+    int64_t generation_floor;
 
     struct desired *desired; /* in effect; NULL = none yet */
     bool document_decided;   /* stored, fetched, or known to be bad */
@@ -495,7 +499,7 @@ struct core {
     size_t task_count;
     uint32_t dropped[DROPPED_NAMES_KEPT]; /* hashes of names just removed: their last events */
     size_t dropped_next;
-    uint64_t dropped_before; /* looks with a lower id may still list the one dropped last */
+    uint64_t dropped_before;  /* looks with a lower id may still list the one dropped last */
     struct task **task_index; /* hash by id */
     size_t task_index_size;
     struct image *images;

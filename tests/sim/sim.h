@@ -157,6 +157,7 @@ struct world {
     bool tracing;
     /* A transcript's: before each action, and with NULL after each event. */
     void (*listen)(struct world *world, const struct action *action);
+    void (*foresee)(struct world *world, const struct event *event); /* before each event */
     void *listener;
     char failure[600]; /* "" = all is well */
 };

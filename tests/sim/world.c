@@ -168,6 +168,8 @@ void world_event(struct world *world, struct event *event)
 {
     uint64_t changes = world->core->change_sequence;
     world->steps++;
+    if (world->foresee)
+        world->foresee(world, event);
     driver_event(&world->driver, event);
     trace_changes(world, changes);
     checks_said(world, changes);
