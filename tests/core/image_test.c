@@ -135,6 +135,31 @@ TEST(image, always_must_have_an_answer_for_every_task)
     script_end(script);
 }
 
+/* What the deployment was told before the old task stopped is enough: the registry has no part in
+ * the gap. */
+TEST(image, always_asks_before_a_stop_first_replacement_and_not_in_its_gap)
+{
+    struct script *script = begin(PULL_ALWAYS);
+    script_publish(script, "web:1 check port=80");
+    script_run(script, SECONDS(10));
+    script_skip(script);
+    script_publish(script, "web:2 check port=80");
+    script_run(script, SECONDS(30));
+    script_expect(script,
+                  "   0.2  web: deployment 2 of web:2 begins\n"
+                  "   0.2  web: stop-first replacement: host port 80/tcp is fixed, so the "
+                  "old task must stop before the new one can have it\n"
+                  "   0.2  pull web:2, the registry must answer\n"
+                  "   2.4  web/0@1 stop app (replaced by a newer deployment, stop first: its "
+                  "host port is fixed)\n"
+                  "   3.1  web/0@1 app: exited with code 143\n"
+                  "   3.1  web/0@2 create app\n"
+                  "   3.2  web/0@2 start app\n"
+                  "   3.8  web/0@2 is HEALTHY\n"
+                  "   3.8  web: deployment 2 of web:2 is COMPLETED: all tasks are healthy\n");
+    script_end(script);
+}
+
 TEST(image, once_is_once)
 {
     struct script *script = begin(PULL_ONCE);
