@@ -37,6 +37,27 @@ enum task_health task_container_health(const struct task *task)
     return unknown ? TASK_HEALTH_UNKNOWN : health;
 }
 
+/* The first thing that is wrong, in the words of the check itself. */
+void task_unhealthy_cause(const struct task *task, char *ret, size_t size)
+{
+    for (size_t i = 0; i < task->container_count; i++) {
+        const struct container *container = &task->containers[i];
+        if (!container->essential || container->health != HEALTH_UNHEALTHY)
+            continue;
+        (void)snprintf(ret, size, "health check of %.60s failed%s%.80s", container->name,
+                       *container->health_output ? ": " : "", container->health_output);
+        return;
+    }
+    for (size_t i = 0; i < task->probe_count; i++) {
+        const struct probe_fact *probe = &task->probes[i];
+        if (probe->state != PROBE_UNHEALTHY)
+            continue;
+        (void)snprintf(ret, size, "probe of %.60s:%lld failed: %.60s", probe->container_name,
+                       (long long)probe->container_port, probe->last);
+        return;
+    }
+}
+
 static bool any_container_check(const struct task *task)
 {
     for (size_t i = 0; i < task->container_count; i++)
@@ -121,8 +142,11 @@ static void note_health(struct core *core, struct task *task, enum task_health h
         if (deployment)
             deployment->progress_at = core->now;
     }
+    char cause[160] = "";
+    if (health == TASK_UNHEALTHY)
+        task_unhealthy_cause(task, cause, sizeof cause);
     change_emit(core, CHANGE_TASK, health == TASK_UNHEALTHY, task->service, task->id, "",
-                "health is %s", task_health_name(health));
+                "health is %s%s%s", task_health_name(health), *cause ? ": " : "", cause);
 }
 
 void plan_health(struct step *step)

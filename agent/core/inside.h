@@ -99,6 +99,7 @@ void container_retry_later(struct core *core, struct container *container);
 void plan_health(struct step *step);
 void task_look(struct task *task); /* at its essential containers, now */
 void plan_probes(struct step *step);
+void task_unhealthy_cause(const struct task *task, char *ret, size_t size);
 void fold_probed(struct core *core, const struct event *event);
 
 /* ---- images (image.c) */

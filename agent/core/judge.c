@@ -63,7 +63,7 @@ void judge_deployment(struct step *step, struct service_fact *service)
             return;
         deployment_move(core, service, deployment, DEPLOYMENT_COMPLETED, "%s",
                         deployment->state == DEPLOYMENT_FAILED ? "recovered after its deadline"
-                                                               : "all tasks are healthy");
+                                                               : "all tasks became healthy");
         return;
     }
     if (deployment->state == DEPLOYMENT_IN_PROGRESS)

@@ -164,8 +164,8 @@ static bool fill_slot(struct step *step, struct service_fact *service, int64_t s
     struct slot *slot = deployment_slot(service->primary, slot_number);
     if (core->now < slot->not_before) {
         step_wake(step, slot->not_before);
-        wait_set(&service->wait, core, WAIT_BACKOFF, "slot %lld, %d deaths in a row",
-                 (long long)slot_number, slot->deaths);
+        wait_set(&service->wait, core, WAIT_BACKOFF, "slot %lld, %d death%s in a row",
+                 (long long)slot_number, slot->deaths, slot->deaths == 1 ? "" : "s");
         return false;
     }
     if (service->live >= service->maximum)
@@ -277,13 +277,16 @@ static void retire_pass(struct step *step, struct service_fact *service, bool he
         enum wait_reason reason = sick_here ? may_retire_sick(step, service, task)
                                             : may_retire(step, service, task, *room_needed > 0);
         if (reason != WAIT_NONE) {
-            wait_set(&task->wait, step->core, reason, "%s", "");
+            char cause[160] = "";
+            if (is_sick(task))
+                task_unhealthy_cause(task, cause, sizeof cause);
+            wait_set(&task->wait, step->core, reason, "%s", cause);
             if (service->wait.reason == WAIT_NONE || service->wait.reason == WAIT_MAXIMUM)
                 wait_set(&service->wait, step->core,
                          reason == WAIT_MINIMUM && service->minimum >= service->maximum
                              ? WAIT_STALLED
                              : reason,
-                         "%s", "");
+                         "%s", cause);
             continue;
         }
         retire(step, service, task, retire_reason(service, task));

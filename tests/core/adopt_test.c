@@ -60,7 +60,7 @@ TEST(adopt, goes_on_with_a_rollout_where_it_was)
                   "  17.6  web/0@1 stop app (replaced by a newer deployment)\n"
                   "  18.3  web/1@1 app: exited with code 143\n"
                   "  18.3  web/0@1 app: exited with code 143\n"
-                  "  18.3  web: deployment 2 of web:2 is COMPLETED: all tasks are healthy\n");
+                  "  18.3  web: deployment 2 of web:2 is COMPLETED: all tasks became healthy\n");
     script_end(script);
 }
 
@@ -79,9 +79,10 @@ TEST(adopt, works_without_memory)
     world->memory = NULL;
     world_start_agent(world);
     script_run(script, SECONDS(30));
-    script_expect(script, "   0.1  web/0@2 is HEALTHY\n"
-                          "   0.1  web: deployment 2 of web:2 is COMPLETED: all tasks are healthy\n"
-                          "   0.1  pull web:2\n");
+    script_expect(script,
+                  "   0.1  web/0@2 is HEALTHY\n"
+                  "   0.1  web: deployment 2 of web:2 is COMPLETED: all tasks became healthy\n"
+                  "   0.1  pull web:2\n");
     script_publish(script, "web:3 check");
     script_run(script, SECONDS(30));
     script_expect(script,
@@ -92,7 +93,7 @@ TEST(adopt, works_without_memory)
                   "   3.0  web/0@3 is HEALTHY\n"
                   "   3.1  web/0@2 stop app (replaced by a newer deployment)\n"
                   "   3.8  web/0@2 app: exited with code 143\n"
-                  "   3.8  web: deployment 3 of web:3 is COMPLETED: all tasks are healthy\n");
+                  "   3.8  web: deployment 3 of web:3 is COMPLETED: all tasks became healthy\n");
     script_end(script);
 }
 
@@ -114,14 +115,15 @@ TEST(adopt, removes_orphans_and_touches_nothing_else)
     script_show(script, SHOW_REMOVE);
     world_start_agent(world);
     script_run(script, SECONDS(30));
-    script_expect(script, "   0.1  db/0@1 is HEALTHY\n"
-                          "   0.1  web/0@1 is HEALTHY\n"
-                          "   0.1  web: deployment 1 of web:1 is COMPLETED: all tasks are healthy\n"
-                          "   0.1  pull web:1\n"
-                          "   0.1  db/0@1 stop app (service db is not in the document)\n"
-                          "   0.8  db/0@1 app: exited with code 143\n"
-                          "   0.8  db/0@1 remove app\n"
-                          "   0.9  db: removed: it is not in the document\n");
+    script_expect(script,
+                  "   0.1  db/0@1 is HEALTHY\n"
+                  "   0.1  web/0@1 is HEALTHY\n"
+                  "   0.1  web: deployment 1 of web:1 is COMPLETED: all tasks became healthy\n"
+                  "   0.1  pull web:1\n"
+                  "   0.1  db/0@1 stop app (service db is not in the document)\n"
+                  "   0.8  db/0@1 app: exited with code 143\n"
+                  "   0.8  db/0@1 remove app\n"
+                  "   0.9  db: removed: it is not in the document\n");
     assert_non_null(runtime_find(world, "postgres"));
     assert_non_null(runtime_find(world, "berth-web-app-000000000000"));
     script_end(script);

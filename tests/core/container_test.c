@@ -21,7 +21,7 @@ TEST(container, is_not_missed_before_it_was_created)
                   "   2.3  web/0@1 create app\n"
                   "   2.4  web/0@1 start app\n"
                   "   3.0  web/0@1 is HEALTHY\n"
-                  "   3.0  web: deployment 1 of web:1 is COMPLETED: all tasks are healthy\n");
+                  "   3.0  web: deployment 1 of web:1 is COMPLETED: all tasks became healthy\n");
     script_end(script);
 }
 

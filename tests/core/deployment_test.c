@@ -81,7 +81,7 @@ TEST(deployment, does_not_hold_old_deaths_against_a_new_generation)
                   "   2.3  web/0@2 create app\n"
                   "   2.4  web/0@2 start app\n"
                   "   3.0  web/0@2 is HEALTHY\n"
-                  "   3.0  web: deployment 2 of web:2 is COMPLETED: all tasks are healthy\n");
+                  "   3.0  web: deployment 2 of web:2 is COMPLETED: all tasks became healthy\n");
     script_end(script);
 }
 

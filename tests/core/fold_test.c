@@ -150,17 +150,18 @@ TEST(fold, goes_on_when_nothing_can_be_saved)
     script_show(script, SHOW_SAVE);
     script_publish(script, "web:1 check");
     script_run(script, SECONDS(20));
-    script_expect(script, "   0.2  web: deployment 1 of web:1 begins\n"
-                          "   0.2  pull web:1\n"
-                          "   0.2  save\n"
-                          "   0.2  agent: saving failed, trying again: no space left on device\n"
-                          "   2.3  web/0@1 create app\n"
-                          "   2.3  save\n"
-                          "   2.4  web/0@1 start app\n"
-                          "   3.0  web/0@1 is HEALTHY\n"
-                          "   3.0  web: deployment 1 of web:1 is COMPLETED: all tasks are healthy\n"
-                          "   3.0  save\n"
-                          "  13.1  save\n");
+    script_expect(script,
+                  "   0.2  web: deployment 1 of web:1 begins\n"
+                  "   0.2  pull web:1\n"
+                  "   0.2  save\n"
+                  "   0.2  agent: saving failed, trying again: no space left on device\n"
+                  "   2.3  web/0@1 create app\n"
+                  "   2.3  save\n"
+                  "   2.4  web/0@1 start app\n"
+                  "   3.0  web/0@1 is HEALTHY\n"
+                  "   3.0  web: deployment 1 of web:1 is COMPLETED: all tasks became healthy\n"
+                  "   3.0  save\n"
+                  "  13.1  save\n");
     script_world(script)->knobs.save_fails = 0;
     script_run(script, SECONDS(20));
     script_expect(script, "   3.1  save\n");

@@ -13,7 +13,7 @@ TEST(health, without_a_check_means_having_run_for_the_settling_time)
                   "   2.3  web/0@1 create app\n"
                   "   2.4  web/0@1 start app\n"
                   "  42.5  web/0@1 is HEALTHY\n"
-                  "  42.5  web: deployment 1 of web:1 is COMPLETED: all tasks are healthy\n");
+                  "  42.5  web: deployment 1 of web:1 is COMPLETED: all tasks became healthy\n");
     script_end(script);
 }
 
@@ -25,16 +25,17 @@ TEST(health, is_probed_at_once_and_often_until_the_first_verdict)
     script_show(script, SHOW_PROBE);
     script_publish(script, "web:1 publish=80");
     script_run(script, SECONDS(23));
-    script_expect(script, "   0.2  web: deployment 1 of web:1 begins\n"
-                          "   0.2  pull web:1\n"
-                          "   2.3  web/0@1 create app\n"
-                          "   2.4  web/0@1 start app\n"
-                          "   2.6  web/0@1 probe\n"
-                          "  ~3.7  web/0@1 probe\n"
-                          "  ~4.8  web/0@1 probe\n"
-                          "  ~4.9  web/0@1 is HEALTHY\n"
-                          "  ~4.9  web: deployment 1 of web:1 is COMPLETED: all tasks are healthy\n"
-                          " ~14.9  web/0@1 probe\n");
+    script_expect(script,
+                  "   0.2  web: deployment 1 of web:1 begins\n"
+                  "   0.2  pull web:1\n"
+                  "   2.3  web/0@1 create app\n"
+                  "   2.4  web/0@1 start app\n"
+                  "   2.6  web/0@1 probe\n"
+                  "  ~3.7  web/0@1 probe\n"
+                  "  ~4.8  web/0@1 probe\n"
+                  "  ~4.9  web/0@1 is HEALTHY\n"
+                  "  ~4.9  web: deployment 1 of web:1 is COMPLETED: all tasks became healthy\n"
+                  " ~14.9  web/0@1 probe\n");
     script_end(script);
 }
 

@@ -28,26 +28,27 @@ TEST(image, prefer_cached_pulls_what_is_not_there_and_nothing_else)
 {
     struct script *script = begin(PULL_PREFER_CACHED);
     story(script, "web:1 check");
-    script_expect(script, "   0.2  web: deployment 1 of web:1 begins\n"
-                          "   0.2  pull web:1\n"
-                          "   2.3  web/0@1 create app\n"
-                          "   2.4  web/0@1 start app\n"
-                          "   3.0  web/0@1 is HEALTHY\n"
-                          "   3.0  web: deployment 1 of web:1 is COMPLETED: all tasks are healthy\n"
-                          "  60.1  web/0@1 app: exited with code 1\n"
-                          "  60.1  web/0@1 is UNKNOWN\n"
-                          "  60.1  web/0@1.2 create app\n"
-                          "  60.2  web/0@1.2 start app\n"
-                          "  60.9  web/0@1.2 is HEALTHY\n"
-                          "  90.1  web/0@1 app: exited with code 1\n"
-                          "  90.1  web/0@1.2 is HEALTHY\n"
-                          "  90.2  document: GET answered 500\n"
-                          " 150.1  web/0@1.2 app: exited with code 1\n"
-                          " 150.1  web/0@1.2 is UNKNOWN\n"
-                          " 150.1  pull web:1\n"
-                          " 150.2  web/0@1.3 create app\n"
-                          " 150.3  web/0@1.3 start app\n"
-                          " 151.0  web/0@1.3 is HEALTHY\n");
+    script_expect(script,
+                  "   0.2  web: deployment 1 of web:1 begins\n"
+                  "   0.2  pull web:1\n"
+                  "   2.3  web/0@1 create app\n"
+                  "   2.4  web/0@1 start app\n"
+                  "   3.0  web/0@1 is HEALTHY\n"
+                  "   3.0  web: deployment 1 of web:1 is COMPLETED: all tasks became healthy\n"
+                  "  60.1  web/0@1 app: exited with code 1\n"
+                  "  60.1  web/0@1 is UNKNOWN\n"
+                  "  60.1  web/0@1.2 create app\n"
+                  "  60.2  web/0@1.2 start app\n"
+                  "  60.9  web/0@1.2 is HEALTHY\n"
+                  "  90.1  web/0@1 app: exited with code 1\n"
+                  "  90.1  web/0@1.2 is HEALTHY\n"
+                  "  90.2  document: GET answered 500\n"
+                  " 150.1  web/0@1.2 app: exited with code 1\n"
+                  " 150.1  web/0@1.2 is UNKNOWN\n"
+                  " 150.1  pull web:1\n"
+                  " 150.2  web/0@1.3 create app\n"
+                  " 150.3  web/0@1.3 start app\n"
+                  " 151.0  web/0@1.3 is HEALTHY\n");
     script_end(script);
 }
 
@@ -56,26 +57,27 @@ TEST(image, prefer_cached_asks_once_per_deployment_for_latest)
 {
     struct script *script = begin(PULL_PREFER_CACHED);
     story(script, "web:1 check image=web:latest");
-    script_expect(script, "   0.2  web: deployment 1 of web:1 begins\n"
-                          "   0.2  pull web:latest, ask the registry\n"
-                          "   2.3  web/0@1 create app\n"
-                          "   2.4  web/0@1 start app\n"
-                          "   3.0  web/0@1 is HEALTHY\n"
-                          "   3.0  web: deployment 1 of web:1 is COMPLETED: all tasks are healthy\n"
-                          "  60.1  web/0@1 app: exited with code 1\n"
-                          "  60.1  web/0@1 is UNKNOWN\n"
-                          "  60.1  web/0@1.2 create app\n"
-                          "  60.2  web/0@1.2 start app\n"
-                          "  60.9  web/0@1.2 is HEALTHY\n"
-                          "  90.1  web/0@1 app: exited with code 1\n"
-                          "  90.1  web/0@1.2 is HEALTHY\n"
-                          "  90.2  document: GET answered 500\n"
-                          " 150.1  web/0@1.2 app: exited with code 1\n"
-                          " 150.1  web/0@1.2 is UNKNOWN\n"
-                          " 150.1  pull web:latest\n"
-                          " 150.2  web/0@1.3 create app\n"
-                          " 150.3  web/0@1.3 start app\n"
-                          " 151.0  web/0@1.3 is HEALTHY\n");
+    script_expect(script,
+                  "   0.2  web: deployment 1 of web:1 begins\n"
+                  "   0.2  pull web:latest, ask the registry\n"
+                  "   2.3  web/0@1 create app\n"
+                  "   2.4  web/0@1 start app\n"
+                  "   3.0  web/0@1 is HEALTHY\n"
+                  "   3.0  web: deployment 1 of web:1 is COMPLETED: all tasks became healthy\n"
+                  "  60.1  web/0@1 app: exited with code 1\n"
+                  "  60.1  web/0@1 is UNKNOWN\n"
+                  "  60.1  web/0@1.2 create app\n"
+                  "  60.2  web/0@1.2 start app\n"
+                  "  60.9  web/0@1.2 is HEALTHY\n"
+                  "  90.1  web/0@1 app: exited with code 1\n"
+                  "  90.1  web/0@1.2 is HEALTHY\n"
+                  "  90.2  document: GET answered 500\n"
+                  " 150.1  web/0@1.2 app: exited with code 1\n"
+                  " 150.1  web/0@1.2 is UNKNOWN\n"
+                  " 150.1  pull web:latest\n"
+                  " 150.2  web/0@1.3 create app\n"
+                  " 150.3  web/0@1.3 start app\n"
+                  " 151.0  web/0@1.3 is HEALTHY\n");
     script_end(script);
 }
 
@@ -83,27 +85,28 @@ TEST(image, default_asks_the_registry_for_every_task)
 {
     struct script *script = begin(PULL_DEFAULT);
     story(script, "web:1 check");
-    script_expect(script, "   0.2  web: deployment 1 of web:1 begins\n"
-                          "   0.2  pull web:1, ask the registry\n"
-                          "   2.3  web/0@1 create app\n"
-                          "   2.4  web/0@1 start app\n"
-                          "   3.0  web/0@1 is HEALTHY\n"
-                          "   3.0  web: deployment 1 of web:1 is COMPLETED: all tasks are healthy\n"
-                          "  60.1  web/0@1 app: exited with code 1\n"
-                          "  60.1  web/0@1 is UNKNOWN\n"
-                          "  60.1  pull web:1, ask the registry\n"
-                          "  60.2  web/0@1.2 create app\n"
-                          "  60.3  web/0@1.2 start app\n"
-                          "  61.0  web/0@1.2 is HEALTHY\n"
-                          "  90.1  web/0@1 app: exited with code 1\n"
-                          "  90.1  web/0@1.2 is HEALTHY\n"
-                          "  90.2  document: GET answered 500\n"
-                          " 150.1  web/0@1.2 app: exited with code 1\n"
-                          " 150.1  web/0@1.2 is UNKNOWN\n"
-                          " 150.1  pull web:1\n"
-                          " 150.2  web/0@1.3 create app\n"
-                          " 150.3  web/0@1.3 start app\n"
-                          " 151.0  web/0@1.3 is HEALTHY\n");
+    script_expect(script,
+                  "   0.2  web: deployment 1 of web:1 begins\n"
+                  "   0.2  pull web:1, ask the registry\n"
+                  "   2.3  web/0@1 create app\n"
+                  "   2.4  web/0@1 start app\n"
+                  "   3.0  web/0@1 is HEALTHY\n"
+                  "   3.0  web: deployment 1 of web:1 is COMPLETED: all tasks became healthy\n"
+                  "  60.1  web/0@1 app: exited with code 1\n"
+                  "  60.1  web/0@1 is UNKNOWN\n"
+                  "  60.1  pull web:1, ask the registry\n"
+                  "  60.2  web/0@1.2 create app\n"
+                  "  60.3  web/0@1.2 start app\n"
+                  "  61.0  web/0@1.2 is HEALTHY\n"
+                  "  90.1  web/0@1 app: exited with code 1\n"
+                  "  90.1  web/0@1.2 is HEALTHY\n"
+                  "  90.2  document: GET answered 500\n"
+                  " 150.1  web/0@1.2 app: exited with code 1\n"
+                  " 150.1  web/0@1.2 is UNKNOWN\n"
+                  " 150.1  pull web:1\n"
+                  " 150.2  web/0@1.3 create app\n"
+                  " 150.3  web/0@1.3 start app\n"
+                  " 151.0  web/0@1.3 is HEALTHY\n");
     script_end(script);
 }
 
@@ -111,27 +114,28 @@ TEST(image, always_must_have_an_answer_for_every_task)
 {
     struct script *script = begin(PULL_ALWAYS);
     story(script, "web:1 check");
-    script_expect(script, "   0.2  web: deployment 1 of web:1 begins\n"
-                          "   0.2  pull web:1, the registry must answer\n"
-                          "   2.3  web/0@1 create app\n"
-                          "   2.4  web/0@1 start app\n"
-                          "   3.0  web/0@1 is HEALTHY\n"
-                          "   3.0  web: deployment 1 of web:1 is COMPLETED: all tasks are healthy\n"
-                          "  60.1  web/0@1 app: exited with code 1\n"
-                          "  60.1  web/0@1 is UNKNOWN\n"
-                          "  60.1  pull web:1, the registry must answer\n"
-                          "  60.2  web/0@1.2 create app\n"
-                          "  60.3  web/0@1.2 start app\n"
-                          "  61.0  web/0@1.2 is HEALTHY\n"
-                          "  90.1  web/0@1 app: exited with code 1\n"
-                          "  90.1  web/0@1.2 is HEALTHY\n"
-                          "  90.2  document: GET answered 500\n"
-                          " 150.1  web/0@1.2 app: exited with code 1\n"
-                          " 150.1  web/0@1.2 is UNKNOWN\n"
-                          " 150.1  pull web:1, the registry must answer\n"
-                          " 150.2  web/0@1.3 create app\n"
-                          " 150.3  web/0@1.3 start app\n"
-                          " 151.0  web/0@1.3 is HEALTHY\n");
+    script_expect(script,
+                  "   0.2  web: deployment 1 of web:1 begins\n"
+                  "   0.2  pull web:1, the registry must answer\n"
+                  "   2.3  web/0@1 create app\n"
+                  "   2.4  web/0@1 start app\n"
+                  "   3.0  web/0@1 is HEALTHY\n"
+                  "   3.0  web: deployment 1 of web:1 is COMPLETED: all tasks became healthy\n"
+                  "  60.1  web/0@1 app: exited with code 1\n"
+                  "  60.1  web/0@1 is UNKNOWN\n"
+                  "  60.1  pull web:1, the registry must answer\n"
+                  "  60.2  web/0@1.2 create app\n"
+                  "  60.3  web/0@1.2 start app\n"
+                  "  61.0  web/0@1.2 is HEALTHY\n"
+                  "  90.1  web/0@1 app: exited with code 1\n"
+                  "  90.1  web/0@1.2 is HEALTHY\n"
+                  "  90.2  document: GET answered 500\n"
+                  " 150.1  web/0@1.2 app: exited with code 1\n"
+                  " 150.1  web/0@1.2 is UNKNOWN\n"
+                  " 150.1  pull web:1, the registry must answer\n"
+                  " 150.2  web/0@1.3 create app\n"
+                  " 150.3  web/0@1.3 start app\n"
+                  " 151.0  web/0@1.3 is HEALTHY\n");
     script_end(script);
 }
 
@@ -156,7 +160,7 @@ TEST(image, always_asks_before_a_stop_first_replacement_and_not_in_its_gap)
                   "   3.1  web/0@2 create app\n"
                   "   3.2  web/0@2 start app\n"
                   "   3.8  web/0@2 is HEALTHY\n"
-                  "   3.8  web: deployment 2 of web:2 is COMPLETED: all tasks are healthy\n");
+                  "   3.8  web: deployment 2 of web:2 is COMPLETED: all tasks became healthy\n");
     script_end(script);
 }
 
@@ -164,26 +168,27 @@ TEST(image, once_is_once)
 {
     struct script *script = begin(PULL_ONCE);
     story(script, "web:1 check");
-    script_expect(script, "   0.2  web: deployment 1 of web:1 begins\n"
-                          "   0.2  pull web:1, the registry must answer\n"
-                          "   2.3  web/0@1 create app\n"
-                          "   2.4  web/0@1 start app\n"
-                          "   3.0  web/0@1 is HEALTHY\n"
-                          "   3.0  web: deployment 1 of web:1 is COMPLETED: all tasks are healthy\n"
-                          "  60.1  web/0@1 app: exited with code 1\n"
-                          "  60.1  web/0@1 is UNKNOWN\n"
-                          "  60.1  web/0@1.2 create app\n"
-                          "  60.2  web/0@1.2 start app\n"
-                          "  60.9  web/0@1.2 is HEALTHY\n"
-                          "  90.1  web/0@1 app: exited with code 1\n"
-                          "  90.1  web/0@1.2 is HEALTHY\n"
-                          "  90.2  document: GET answered 500\n"
-                          " 150.1  web/0@1.2 app: exited with code 1\n"
-                          " 150.1  web/0@1.2 is UNKNOWN\n"
-                          " 150.1  pull web:1\n"
-                          " 150.2  web/0@1.3 create app\n"
-                          " 150.3  web/0@1.3 start app\n"
-                          " 151.0  web/0@1.3 is HEALTHY\n");
+    script_expect(script,
+                  "   0.2  web: deployment 1 of web:1 begins\n"
+                  "   0.2  pull web:1, the registry must answer\n"
+                  "   2.3  web/0@1 create app\n"
+                  "   2.4  web/0@1 start app\n"
+                  "   3.0  web/0@1 is HEALTHY\n"
+                  "   3.0  web: deployment 1 of web:1 is COMPLETED: all tasks became healthy\n"
+                  "  60.1  web/0@1 app: exited with code 1\n"
+                  "  60.1  web/0@1 is UNKNOWN\n"
+                  "  60.1  web/0@1.2 create app\n"
+                  "  60.2  web/0@1.2 start app\n"
+                  "  60.9  web/0@1.2 is HEALTHY\n"
+                  "  90.1  web/0@1 app: exited with code 1\n"
+                  "  90.1  web/0@1.2 is HEALTHY\n"
+                  "  90.2  document: GET answered 500\n"
+                  " 150.1  web/0@1.2 app: exited with code 1\n"
+                  " 150.1  web/0@1.2 is UNKNOWN\n"
+                  " 150.1  pull web:1\n"
+                  " 150.2  web/0@1.3 create app\n"
+                  " 150.3  web/0@1.3 start app\n"
+                  " 151.0  web/0@1.3 is HEALTHY\n");
     script_end(script);
 }
 

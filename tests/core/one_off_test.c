@@ -55,11 +55,12 @@ TEST(one_off, is_stopped_when_its_id_leaves_the_document)
     script_skip(script);
     script_publish(script, "web:1 count=0");
     script_run(script, SECONDS(10));
-    script_expect(script, "   0.2  web: deployment 1 of web:1 begins\n"
-                          "   0.2  web: deployment 1 of web:1 is COMPLETED: all tasks are healthy\n"
-                          "   0.2  migrate stop app (one-off task migrate is not in the document)\n"
-                          "   0.9  migrate app: exited with code 143\n"
-                          "   0.9  migrate: one-off task migrate ended with exit code 143\n");
+    script_expect(script,
+                  "   0.2  web: deployment 1 of web:1 begins\n"
+                  "   0.2  web: deployment 1 of web:1 is COMPLETED: all tasks became healthy\n"
+                  "   0.2  migrate stop app (one-off task migrate is not in the document)\n"
+                  "   0.9  migrate app: exited with code 143\n"
+                  "   0.9  migrate: one-off task migrate ended with exit code 143\n");
     script_end(script);
 }
 

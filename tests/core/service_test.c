@@ -8,24 +8,25 @@ TEST(service, deploys_what_is_new)
     script_show(script, SHOW_CAUSE | SHOW_STATUS | SHOW_SAVE);
     script_publish(script, "web:1 count=2 check");
     script_run(script, SECONDS(60));
-    script_expect(script, "   0.2  web: deployment 1 of web:1 begins\n"
-                          "   0.2  web/0@1: task of web:1 for slot 0, attempt 1\n"
-                          "   0.2  web/1@1: task of web:1 for slot 1, attempt 1\n"
-                          "   0.2  pull web:1 (web:1 is needed here)\n"
-                          "   0.2  save (what was decided must survive a restart)\n"
-                          "   2.3  web/0@1: PROVISIONING -> PENDING\n"
-                          "   2.3  web/1@1: PROVISIONING -> PENDING\n"
-                          "   2.3  web/0@1 create app (web:1 slot 0 needs app)\n"
-                          "   2.3  web/1@1 create app (web:1 slot 1 needs app)\n"
-                          "   2.3  save (what was decided must survive a restart)\n"
-                          "   2.4  web/0@1 start app (created, and what it depends on is there)\n"
-                          "   2.4  web/1@1 start app (created, and what it depends on is there)\n"
-                          "   2.6  web/0@1: PENDING -> RUNNING\n"
-                          "   2.6  web/1@1: PENDING -> RUNNING\n"
-                          "   3.0  web/0@1 is HEALTHY\n"
-                          "   3.0  web/1@1 is HEALTHY\n"
-                          "   3.0  web: deployment 1 of web:1 is COMPLETED: all tasks are healthy\n"
-                          "   3.0  save (what was decided must survive a restart)\n");
+    script_expect(script,
+                  "   0.2  web: deployment 1 of web:1 begins\n"
+                  "   0.2  web/0@1: task of web:1 for slot 0, attempt 1\n"
+                  "   0.2  web/1@1: task of web:1 for slot 1, attempt 1\n"
+                  "   0.2  pull web:1 (web:1 is needed here)\n"
+                  "   0.2  save (what was decided must survive a restart)\n"
+                  "   2.3  web/0@1: PROVISIONING -> PENDING\n"
+                  "   2.3  web/1@1: PROVISIONING -> PENDING\n"
+                  "   2.3  web/0@1 create app (web:1 slot 0 needs app)\n"
+                  "   2.3  web/1@1 create app (web:1 slot 1 needs app)\n"
+                  "   2.3  save (what was decided must survive a restart)\n"
+                  "   2.4  web/0@1 start app (created, and what it depends on is there)\n"
+                  "   2.4  web/1@1 start app (created, and what it depends on is there)\n"
+                  "   2.6  web/0@1: PENDING -> RUNNING\n"
+                  "   2.6  web/1@1: PENDING -> RUNNING\n"
+                  "   3.0  web/0@1 is HEALTHY\n"
+                  "   3.0  web/1@1 is HEALTHY\n"
+                  "   3.0  web: deployment 1 of web:1 is COMPLETED: all tasks became healthy\n"
+                  "   3.0  save (what was decided must survive a restart)\n");
     script_end(script);
 }
 
@@ -51,7 +52,7 @@ TEST(service, starts_the_new_tasks_first_where_there_is_room)
                   "   3.1  web/1@1 stop app (replaced by a newer deployment)\n"
                   "   3.8  web/0@1 app: exited with code 143\n"
                   "   3.8  web/1@1 app: exited with code 143\n"
-                  "   3.8  web: deployment 2 of web:2 is COMPLETED: all tasks are healthy\n");
+                  "   3.8  web: deployment 2 of web:2 is COMPLETED: all tasks became healthy\n");
     script_end(script);
 }
 
@@ -73,7 +74,7 @@ TEST(service, keeps_the_old_task_until_the_new_one_is_healthy)
                   "   7.5  web/0@2 is HEALTHY\n"
                   "   7.6  web/0@1 stop app (replaced by a newer deployment)\n"
                   "   8.3  web/0@1 app: exited with code 143\n"
-                  "   8.3  web: deployment 2 of web:2 is COMPLETED: all tasks are healthy\n");
+                  "   8.3  web: deployment 2 of web:2 is COMPLETED: all tasks became healthy\n");
     script_end(script);
 }
 
@@ -109,7 +110,7 @@ TEST(service, stops_half_first_where_there_is_no_room)
                   "   4.6  web/3@2 start app\n"
                   "   5.3  web/2@2 is HEALTHY\n"
                   "   5.3  web/3@2 is HEALTHY\n"
-                  "   5.3  web: deployment 2 of web:2 is COMPLETED: all tasks are healthy\n");
+                  "   5.3  web: deployment 2 of web:2 is COMPLETED: all tasks became healthy\n");
     script_end(script);
 }
 
@@ -122,15 +123,15 @@ TEST(service, replaces_the_task_of_a_daemon_stop_first)
     script_skip(script);
     script_publish(script, "agent:2 daemon check");
     script_run(script, SECONDS(60));
-    script_expect(script,
-                  "   0.2  agent: deployment 2 of agent:2 begins\n"
-                  "   0.2  pull agent:2\n"
-                  "   2.4  agent/0@1 stop app (replaced by a newer deployment)\n"
-                  "   3.1  agent/0@1 app: exited with code 143\n"
-                  "   3.1  agent/0@2 create app\n"
-                  "   3.2  agent/0@2 start app\n"
-                  "   3.8  agent/0@2 is HEALTHY\n"
-                  "   3.8  agent: deployment 2 of agent:2 is COMPLETED: all tasks are healthy\n");
+    script_expect(
+        script, "   0.2  agent: deployment 2 of agent:2 begins\n"
+                "   0.2  pull agent:2\n"
+                "   2.4  agent/0@1 stop app (replaced by a newer deployment)\n"
+                "   3.1  agent/0@1 app: exited with code 143\n"
+                "   3.1  agent/0@2 create app\n"
+                "   3.2  agent/0@2 start app\n"
+                "   3.8  agent/0@2 is HEALTHY\n"
+                "   3.8  agent: deployment 2 of agent:2 is COMPLETED: all tasks became healthy\n");
     script_end(script);
 }
 
@@ -168,7 +169,7 @@ TEST(service, replaces_stop_first_and_says_so_where_a_host_port_is_fixed)
                   "   3.1  db/0@2 create app\n"
                   "   3.2  db/0@2 start app\n"
                   "   3.8  db/0@2 is HEALTHY\n"
-                  "   3.8  db: deployment 2 of db:2 is COMPLETED: all tasks are healthy\n");
+                  "   3.8  db: deployment 2 of db:2 is COMPLETED: all tasks became healthy\n");
     script_end(script);
 }
 
@@ -185,7 +186,7 @@ TEST(service, refuses_two_tasks_on_one_host_port)
                   "   2.3  web/0@1 create app\n"
                   "   2.4  web/0@1 start app\n"
                   "  42.5  web/0@1 is HEALTHY\n"
-                  "  42.5  web: deployment 1 of web:1 is COMPLETED: all tasks are healthy\n");
+                  "  42.5  web: deployment 1 of web:1 is COMPLETED: all tasks became healthy\n");
     script_expect_wait(
         script, "db",
         "this host cannot do what the document asks: desiredCount 2, but a fixed host port fits "
@@ -221,7 +222,7 @@ TEST(service, goes_on_to_a_newer_document_in_the_middle_of_a_rollout)
                   "   3.0  web/1@1 stop app (replaced by a newer deployment)\n"
                   "   3.7  web/0@1 app: exited with code 143\n"
                   "   3.7  web/1@1 app: exited with code 143\n"
-                  "   3.7  web: deployment 3 of web:3 is COMPLETED: all tasks are healthy\n");
+                  "   3.7  web: deployment 3 of web:3 is COMPLETED: all tasks became healthy\n");
     script_end(script);
 }
 
@@ -244,7 +245,7 @@ TEST(service, treats_a_return_to_an_old_definition_as_a_new_generation)
                   "   1.0  web/0@3 is HEALTHY\n"
                   "   1.1  web/0@2 stop app (replaced by a newer deployment)\n"
                   "   1.8  web/0@2 app: exited with code 143\n"
-                  "   1.8  web: deployment 3 of web:1 is COMPLETED: all tasks are healthy\n");
+                  "   1.8  web: deployment 3 of web:1 is COMPLETED: all tasks became healthy\n");
     script_end(script);
 }
 
@@ -268,7 +269,7 @@ TEST(service, restarts_by_replacing_every_task)
                   "   0.9  web/1@1 stop app (replaced by a newer deployment)\n"
                   "   1.6  web/0@1 app: exited with code 143\n"
                   "   1.6  web/1@1 app: exited with code 143\n"
-                  "   1.6  web: deployment 2 of web:1 is COMPLETED: all tasks are healthy\n");
+                  "   1.6  web: deployment 2 of web:1 is COMPLETED: all tasks became healthy\n");
     script_end(script);
 }
 
@@ -298,7 +299,7 @@ TEST(service, scales_in_and_keeps_the_healthy_ones)
     script_run(script, SECONDS(5));
     script_exits(script, "web", 0, "app", 1);
     script_run(script, SECONDS(5));
-    script_expect_wait(script, "web", "restart backoff: slot 0, 1 deaths in a row");
+    script_expect_wait(script, "web", "restart backoff: slot 0, 1 death in a row");
     script_skip(script);
     script_publish(script, "web:1 count=2 check");
     script_run(script, SECONDS(60));

@@ -84,7 +84,7 @@ TEST(supervise, starts_a_dependent_when_the_other_is_healthy)
                   "   2.4  web/0@1 start db\n"
                   "  27.5  web/0@1 start app\n"
                   "  27.7  web/0@1 is HEALTHY\n"
-                  "  27.7  web: deployment 1 of web:1 is COMPLETED: all tasks are healthy\n");
+                  "  27.7  web: deployment 1 of web:1 is COMPLETED: all tasks became healthy\n");
     script_end(script);
 }
 
@@ -178,17 +178,18 @@ TEST(supervise, waits_for_what_is_slow_to_stop_and_holds_up_nobody_else)
     script_skip(script);
     script_publish(script, "db:2");
     script_run(script, SECONDS(60));
-    script_expect(script, "   0.2  db: deployment 2 of db:2 begins\n"
-                          "   0.2  pull db:2\n"
-                          "   0.2  web/0@1 stop app (service web is not in the document)\n"
-                          "   2.3  db/0@2 create app\n"
-                          "   2.4  db/0@2 start app\n"
-                          "  20.4  web/0@1 app: exited with code 143\n"
-                          "  20.5  web: removed: it is not in the document\n"
-                          "  42.5  db/0@2 is HEALTHY\n"
-                          "  42.6  db/0@1 stop app (replaced by a newer deployment)\n"
-                          "  43.3  db/0@1 app: exited with code 143\n"
-                          "  43.3  db: deployment 2 of db:2 is COMPLETED: all tasks are healthy\n");
+    script_expect(script,
+                  "   0.2  db: deployment 2 of db:2 begins\n"
+                  "   0.2  pull db:2\n"
+                  "   0.2  web/0@1 stop app (service web is not in the document)\n"
+                  "   2.3  db/0@2 create app\n"
+                  "   2.4  db/0@2 start app\n"
+                  "  20.4  web/0@1 app: exited with code 143\n"
+                  "  20.5  web: removed: it is not in the document\n"
+                  "  42.5  db/0@2 is HEALTHY\n"
+                  "  42.6  db/0@1 stop app (replaced by a newer deployment)\n"
+                  "  43.3  db/0@1 app: exited with code 143\n"
+                  "  43.3  db: deployment 2 of db:2 is COMPLETED: all tasks became healthy\n");
     script_end(script);
 }
 

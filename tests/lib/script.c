@@ -108,7 +108,8 @@ static void tell_change(struct script *script, const struct change *change)
     if (brackets)
         *brackets = '\0';
     if (str_starts(text, "health is "))
-        line(script, "%s is %s", name_of(script, change->task_id), text + strlen("health is "));
+        line(script, "%s is %.*s", name_of(script, change->task_id),
+             (int)strcspn(text + strlen("health is "), ":"), text + strlen("health is "));
     else if (*change->task_id)
         line(script, "%s%s%s: %s", name_of(script, change->task_id), *change->container ? " " : "",
              change->container, text);
