@@ -652,11 +652,11 @@ TEST(http, holds_a_stream_back_while_it_is_paused_and_loses_nothing)
     fake_http_on(world.server, "GET /", (struct fake_answer){ .filler = 8000000, .chunked = true });
     CALL(call, got, &world, "/");
     call.on_data = got_on_data;
-    call.idle_ms = 30; /* a stream that we hold back ourselves is not idle */
+    call.idle_ms = 500; /* a stream that we hold back ourselves is not idle */
     got.pause_after = 3;
     got.request = http_send(world.pool, &call);
     loop_run_until_count(&world.loop, &got.piece_count, 3);
-    loop_run_for(&world.loop, 100);
+    loop_run_for(&world.loop, 1000);
     assert_int_equal(got.piece_count, 3);
     assert_int_equal(got.done, 0);
     http_resume(got.request);
