@@ -89,7 +89,8 @@ test_sighup_with_an_unusable_url_changes_nothing() {
     good=$(cat "$test_dir/berth.conf")
     simple 1
     agent_start
-    for url in 'file:///etc/%zz' 'file:///etc/' 'http://:80/' 'ftp://there' 'http://user:pw@:80/'; do
+    for url in 'file:///etc/%zz' 'file:///etc/' 'http://:80/' 'ftp://there' \
+        'http://user:pw@:80/'; do
         : >"$agent_log"
         printf 'BERTH_DESIRED_URL=%s\n' "$url" >"$test_dir/berth.conf"
         kill -HUP "$agent_pid"
